@@ -1,0 +1,171 @@
+"""The contract between the suite and a method: everything a method is given, and all it must answer.
+
+A method is a class like this one (inherit from `Algorithm`, or just have the same members):
+
+    class MyMethod(Algorithm):
+        name, version = "my-method", 1
+        Config = MyConfig                       # a frozen dataclass; its fields are what --set key=value sets
+
+        def __init__(self, config, family, device, random): ...
+        def update(self, data) -> metrics       one meta-training step
+        def adapt(self, context) -> policy      several test tasks at once
+        def state(self) / load_state(self, s)   everything that resuming needs
+
+Shapes. Every tensor has a leading *task* dimension, also when there is one task only:
+
+    Transitions.observations        (task, batch, observation)      float32
+    Transitions.rewards, ...        (task, batch)                   float32
+    policy(observations)            (task, lane, observation) -> (task, lane, action), actions in [-1, 1]
+
+What a method may know. During `update`: the data of the train tasks, which it addresses by *slot*
+0 ... `family.train_tasks` - 1. During `adapt`: the context and nothing else; which task it is, is never told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+Policy = Callable[[Tensor], Tensor]
+"""Observations (task, lane, observation) to actions (task, lane, action).
+
+It is called once per time step, from the first step of an episode on, for one episode per lane, and then
+dropped: a policy may keep a history in itself.
+"""
+
+Metrics = Mapping[str, Tensor]
+"""Scalar tensors on the device, at least `loss`; the suite reads them every k steps, so that no step waits."""
+
+
+LifePart = Literal["all", "early", "middle", "late"]
+"""The whole of the behaviour's training life, or its first, second or third third."""
+
+
+@dataclass(frozen=True)
+class FamilyDescription:
+    """What a method is told of a task family before it sees data."""
+
+    name: str
+    """Identity with version, such as `cheetah-vel-v1`."""
+    observation_size: int
+    """Length of an observation vector."""
+    action_size: int
+    """Length of an action vector; every component lies in [-1, 1]."""
+    horizon: int
+    """Steps after which an episode is truncated."""
+    train_tasks: int
+    """Number of train tasks: the slots are 0 ... train_tasks - 1."""
+    dynamics_differ: bool
+    """Whether tasks differ in their dynamics (not only in their rewards)."""
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """A batch of transitions of several tasks, each with what its episode became afterwards.
+
+    In the drawing k is the number of steps from this transition to the end of its episode:
+
+        s, a  ->  r, s', terminated     return = r_0 + gamma r_1 + ... + gamma^(k-1) r_(k-1)
+                                        R + gamma^k V(s_end):  return + final_discount * V(final_observation)
+    """
+
+    observations: Tensor
+    """(task, batch, observation)"""
+    actions: Tensor
+    """(task, batch, action), in [-1, 1]"""
+    rewards: Tensor
+    """(task, batch)"""
+    next_observations: Tensor
+    """(task, batch, observation)"""
+    terminated: Tensor
+    """(task, batch), 1 where s' is a true terminal state and 0 elsewhere; a time limit is not a terminal state."""
+    returns: Tensor
+    """(task, batch), discounted Monte-Carlo return from this transition to the end of its episode."""
+    final_observations: Tensor
+    """(task, batch, observation), the last observation of the episode."""
+    final_discounts: Tensor
+    """(task, batch), gamma^k; zero where the episode ended in a true terminal state."""
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks, the leading dimension."""
+        return self.observations.shape[0]
+
+    @property
+    def size(self) -> int:
+        """Number of transitions per task; zero for an empty context."""
+        return self.observations.shape[1]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Transitions:
+        """The same function applied to every tensor, such as `lambda x: x[:1]` or `lambda x: x[:, :64]`."""
+        return Transitions(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
+
+
+class TrainingData(Protocol):
+    """The offline data of the train tasks, as `update` draws from it. All tensors are on the run's device."""
+
+    tasks: int
+    """Number of train tasks."""
+
+    def sample_tasks(self, count: int) -> Tensor:
+        """`count` different slots (all slots where there are fewer), int64 (task,), drawn uniformly."""
+        ...
+
+    def transitions(self, tasks: Tensor, size: int) -> Transitions:
+        """`size` transitions per task drawn uniformly with replacement from all of the task's data."""
+        ...
+
+    def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
+        """`size` consecutive transitions per task, from one random place in that part of the training life."""
+        ...
+
+
+@dataclass(frozen=True)
+class AlgorithmConfig:
+    """What every method's configuration has; inherit from it to add hyper-parameters."""
+
+    discount: float = 0.99
+    """Discount factor gamma; the suite computes `Transitions.returns` with it."""
+
+
+class Algorithm:
+    """Base class of methods; see the module's text. Subclasses implement what raises NotImplementedError."""
+
+    name: ClassVar[str]
+    """Name in result files."""
+    version: ClassVar[int] = 1
+    """Raised whenever the same configuration can give other numbers."""
+    Config: ClassVar[type[AlgorithmConfig]] = AlgorithmConfig
+    """Frozen dataclass of the hyper-parameters."""
+
+    def __init__(
+        self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator
+    ) -> None:
+        """Build networks and optimizers on `device`; draw every random number from `random` (on `device`)."""
+
+    def update(self, data: TrainingData) -> Metrics:
+        """One meta-training step."""
+        raise NotImplementedError
+
+    def adapt(self, context: Transitions) -> Policy:
+        """A policy for each task of the context, deterministic; an empty context gives the un-adapted one.
+
+        Must leave the method as it was: it is called in the middle of training.
+        """
+        raise NotImplementedError
+
+    def explore(self, context: Transitions) -> Policy:
+        """The policy that gathers the next episode of an `online` context; by default the adapted policy."""
+        return self.adapt(context)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors, numbers, strings, and dicts and lists of them: everything resuming needs, but `random`."""
+        raise NotImplementedError
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave; afterwards the method goes on bit for bit as the saved one would have."""
+        raise NotImplementedError

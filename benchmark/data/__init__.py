@@ -1,0 +1,1 @@
+"""The offline data: behaviour policies, recording, storage, cache, sampling."""

@@ -1,0 +1,46 @@
+"""Everything a user can get wrong: one class per kind of failure, each message says what, where, what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchmarkError(Exception):
+    """Base of all errors that the command line reports in one message, without a traceback."""
+
+
+class UnknownNameError(BenchmarkError):
+    """A family, split, algorithm, tier or configuration key that does not exist."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        super().__init__(f"unknown {kind} '{name}'.{hint} Known: {', '.join(known) or 'none'}.")
+
+
+class ConfigError(BenchmarkError):
+    """A configuration value of the wrong type or range."""
+
+
+class DataError(BenchmarkError):
+    """Recorded data, a cache or a snapshot is missing, damaged or not what the catalog says."""
+
+
+class SimulatorVersionError(BenchmarkError):
+    """The installed MuJoCo, or a body file, is not the one the standard is defined on."""
+
+
+class CheckpointError(BenchmarkError):
+    """A checkpoint is damaged, unreadable, or belongs to another configuration."""
+
+
+class RunError(BenchmarkError):
+    """A run cannot start or go on: the output folder, the disk, or a loss that is not finite."""
+
+
+class AlgorithmError(BenchmarkError):
+    """An algorithm does not fulfil the contract of `benchmark.algorithm`."""
+
+
+class ResultError(BenchmarkError):
+    """A result row is malformed, or rows of different keys would be mixed."""

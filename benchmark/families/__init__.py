@@ -1,0 +1,34 @@
+"""Task families: one simulated body plus numbered tasks that differ in reward or in dynamics.
+
+`family("cheetah-vel")` gives a family by its name or by its identity with version (`cheetah-vel-v1`). Importing
+this package registers each of them with Gymnasium: `gymnasium.make("benchmark.families:cheetah-vel-v1", task=7)`
+imports it on the way.
+"""
+
+from functools import cache
+
+import gymnasium
+
+from benchmark.errors import UnknownNameError
+from benchmark.families.cheetah import CheetahDirection, CheetahVelocity
+from benchmark.families.family import Family
+
+FAMILIES: dict[str, type[Family]] = {kind.name: kind for kind in (CheetahDirection, CheetahVelocity)}
+
+
+@cache
+def family(name: str) -> Family:
+    """The family of that name (or identity); raises UnknownNameError with a hint otherwise."""
+    for known, kind in FAMILIES.items():
+        if name in (known, f"{known}-v{kind.version}"):
+            return kind()
+    raise UnknownNameError("family", name, FAMILIES)
+
+
+for _kind in FAMILIES.values():
+    gymnasium.register(
+        id=f"{_kind.name}-v{_kind.version}",
+        entry_point="benchmark.families.environment:TaskEnvironment",
+        max_episode_steps=_kind.horizon,
+        kwargs={"family": _kind.name},
+    )

@@ -1,0 +1,162 @@
+"""What a task family is: tasks, splits, and its physics as functions on arrays of any leading shape.
+
+A family of a new kind is one subclass of `Family` in a file of its own. The two views of it, a Gymnasium
+environment (`environment.py`) and a batch simulation (`simulation.py`), both call the functions below.
+
+    one control step:   state --frame_skip times mj_step--> state'
+                        the torso position in state' is the one before the last of those sub-steps
+
+The torso position lags one sub-step behind `qpos`, as `mj_step` leaves `xpos`. The constraint solver starts cold
+in every control step, so the next state is a function of state and action alone, in both views.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import gymnasium
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import SimulatorVersionError, UnknownNameError
+
+MUJOCO_VERSION = "3.3.0"
+"""The simulator of this version of the standard: another one gives other trajectories."""
+
+Array = NDArray[np.float64]
+
+
+class State(NamedTuple):
+    """Physical state of any number of bodies at once."""
+
+    qpos: Array
+    """(..., position)"""
+    qvel: Array
+    """(..., velocity)"""
+    torso: Array
+    """(..., 3), position of the torso in metres, one sub-step before `qpos`."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Task numbers to meta-train on and task numbers to meta-test on."""
+
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+@cache
+def published_tasks() -> dict[str, Any]:
+    """Task parameters and splits of the paper's families, as the authors released them."""
+    content: dict[str, Any] = json.loads(Path(__file__).with_name("published_tasks.json").read_text())
+    return content
+
+
+def require_mujoco() -> None:
+    """Raise SimulatorVersionError unless the MuJoCo of the standard is installed."""
+    if mujoco.__version__ != MUJOCO_VERSION:
+        raise SimulatorVersionError(
+            f"MuJoCo {mujoco.__version__} is installed, but these families are defined on {MUJOCO_VERSION}: "
+            f"another version gives other trajectories. Install it with: pip install mujoco=={MUJOCO_VERSION}"
+        )
+
+
+def read_body(file_name: str, sha256: str) -> str:
+    """MJCF text of a Gymnasium body; raises SimulatorVersionError where the file is not the standard's."""
+    require_mujoco()
+    path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / file_name
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise SimulatorVersionError(
+            f"{path} is not the body that the families are defined on (gymnasium {gymnasium.__version__}). "
+            "Install the version in pyproject.toml: pip install gymnasium==1.4.0"
+        )
+    return content.decode()
+
+
+class Family(ABC):
+    """A family of tasks: subclasses say what is simulated, seen and rewarded."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    parameter: ClassVar[str]
+    """What a task's parameter means, with its unit."""
+    horizon: ClassVar[int] = 200
+    """Steps after which an episode is truncated; never a termination."""
+    frame_skip: ClassVar[int]
+    observation_size: ClassVar[int]
+    action_size: ClassVar[int]
+    dynamics_differ: ClassVar[bool] = False
+
+    @cached_property
+    def parameters(self) -> Array:
+        """Task parameters, (task, ...), in the order of the standard."""
+        return np.array(published_tasks()[self.name]["tasks"], dtype=np.float64)
+
+    @cached_property
+    def splits(self) -> Mapping[str, Split]:
+        """Named splits of the tasks: the published ones and those that a subclass adds."""
+        published = published_tasks()[self.name]["splits"]
+        named = {key: Split(tuple(value["train"]), tuple(value["test"])) for key, value in published.items()}
+        return named | self.more_splits()
+
+    @abstractmethod
+    def more_splits(self) -> dict[str, Split]:
+        """Splits beyond the published ones; at least `tuning`, which leaves the test tasks alone."""
+
+    @property
+    def id(self) -> str:
+        """Identity with version: of data, of results, and of the Gymnasium environment."""
+        return f"{self.name}-v{self.version}"
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks."""
+        return len(self.parameters)
+
+    def split(self, name: str) -> Split:
+        """The split of that name; raises UnknownNameError with a hint otherwise."""
+        if name not in self.splits:
+            raise UnknownNameError(f"split of {self.name}", name, self.splits)
+        return self.splits[name]
+
+    @property
+    def control_step(self) -> float:
+        """Seconds of simulated time per environment step."""
+        return float(self.model(0).opt.timestep) * self.frame_skip
+
+    @abstractmethod
+    def model(self, task: int) -> mujoco.MjModel:
+        """The compiled MuJoCo model of a task; the same object for tasks of the same dynamics."""
+
+    @property
+    @abstractmethod
+    def observation_scale(self) -> Array:
+        """Fixed factors (observation,) that bring observations to the order of one, for behaviour networks."""
+
+    @abstractmethod
+    def reset(self, random: np.random.Generator) -> tuple[Array, Array]:
+        """A random initial (qpos, qvel) of one body."""
+
+    @abstractmethod
+    def torso_position(self, qpos: Array) -> Array:
+        """World position (..., 3) of the torso at `qpos` (..., position), in metres."""
+
+    @abstractmethod
+    def observation(self, state: State) -> Array:
+        """Observations (..., observation) of a state."""
+
+    @abstractmethod
+    def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
+        """Rewards (...) of a control step of tasks with these parameters (..., as in `parameters`)."""
+
+    def terminated(self, after: State) -> NDArray[np.bool_]:
+        """Whether the state is a true terminal state, (...); by default only one that is not finite."""
+        finite: NDArray[np.bool_] = np.isfinite(after.qpos).all(-1) & np.isfinite(after.qvel).all(-1)
+        return ~finite
