@@ -93,6 +93,8 @@ class Family(ABC):
     observation_size: ClassVar[int]
     action_size: ClassVar[int]
     dynamics_differ: ClassVar[bool] = False
+    meta_steps: ClassVar[int]
+    """Meta-training steps of a run of which nothing else is said."""
 
     @cached_property
     def parameters(self) -> Array:

@@ -1,0 +1,36 @@
+# Two commands for a newcomer, each complete on its own: make run, make test.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: run test lint speed clean
+
+# One clear line per run: every run gets a folder of its own, so none is ever overwritten.
+run: .venv/installed
+	$(BIN)/python -m benchmark run --algo macaw --out runs/$$(date +%Y%m%d-%H%M%S)
+
+test: .venv/installed-tests
+	$(BIN)/python -m pytest -q
+
+lint: .venv/installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+speed: .venv/installed-tests
+	$(BIN)/python -m pytest -q tests/speed --benchmark-enable --benchmark-only
+	$(BIN)/python tests/speed/table.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/installed-tests: .venv/installed
+	$(INSTALL) --editable '.[test,lint]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,184 @@
+"""What each verb of the command line does: the only place that prints."""
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from benchmark.errors import ConfigError
+from benchmark.files import LEADERBOARD
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.protocol import ContextChoice, OpenData
+
+console = Console()
+
+
+@contextmanager
+def _bar(text: str, total: int | None = None) -> Iterator[tuple[Progress, int]]:
+    """A progress bar and its task number."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        yield progress, progress.add_task(text, total=total)
+
+
+def _opener(family: str, size: str) -> "OpenData":
+    """Gives data sets of a family by tier, recording what is missing under a progress bar; each is opened once."""
+    from functools import cache
+
+    from benchmark.data.dataset import Dataset
+    from benchmark.data.open import open_dataset
+
+    @cache
+    def open_data(tier: str) -> Dataset:
+        with _bar(f"data {family} {tier} {size}") as (progress, task):
+            dataset = open_dataset(
+                family, tier, size, progress=lambda done, total: progress.update(task, completed=done, total=total)
+            )
+            progress.update(task, total=1, completed=1, visible=False)
+        return dataset
+
+    return open_data
+
+
+def run(options: argparse.Namespace) -> None:
+    """Meta-train and meta-test, one run per seed, then the table."""
+    from benchmark import families
+    from benchmark.registry import build_config, find_algorithm, parse_settings
+    from benchmark.run_config import RunConfig
+
+    kind = find_algorithm(options.algo)
+    settings = parse_settings(options.set)
+    build_config(kind, settings)
+    family = families.family(options.family)
+    common = {
+        "algorithm": options.algo, "family": family.name, "split": options.split, "tier": options.tier,
+        "size": options.size, "device": options.device, "evaluate_every": options.evaluate_every,
+        "contexts": tuple(_context_choice(text) for text in options.contexts), "settings": settings,
+        "steps": family.meta_steps if options.steps is None else options.steps,
+    }  # fmt: skip
+    if options.threads is not None:
+        common["threads"] = options.threads
+    configs = [RunConfig(seed=seed, **common) for seed in _seeds(options.seeds)]
+    open_data = _opener(family.name, options.size)
+    frames = [
+        _one_run(config, Path(options.out) / family.name / kind.name / f"seed-{config.seed}", open_data, options.resume)
+        for config in configs
+    ]
+    import pandas as pd
+
+    _print_results(pd.concat(frames))
+
+
+def _seeds(texts: list[str]) -> list[int]:
+    numbers = [number for text in texts for number in text.split(",") if number]
+    if not all(number.isdigit() for number in numbers):
+        raise ConfigError(f"--seeds takes whole numbers such as 0 1 2, not '{' '.join(texts)}'.")
+    return [int(number) for number in numbers]
+
+
+def _context_choice(text: str) -> "ContextChoice":
+    from benchmark.protocol import CONTEXT_SIZE, ContextChoice
+
+    source, _, size = text.partition(":")
+    if size and not size.isdigit():
+        raise ConfigError(f"--contexts takes SOURCE or SOURCE:SIZE such as mixed:64, not '{text}'.")
+    return ContextChoice(source, int(size) if size else CONTEXT_SIZE)
+
+
+def _one_run(config: object, folder: Path, open_data: "OpenData", resume: bool) -> "pd.DataFrame":
+    from benchmark.run_config import RunConfig
+    from benchmark.training import Run
+    from benchmark.training import Progress as Report
+
+    assert isinstance(config, RunConfig)
+    one = Run(config, folder, open_data)
+    one.prepare(resume)
+    where = f"{one.algorithm.name} on {one.family.name}, seed {config.seed}"
+    console.print(f"{where}: {config.steps} meta-steps, results in {folder}", highlight=False)
+    with _bar("meta-training", config.steps) as (progress, task):
+        progress.update(task, completed=one.step)
+
+        def report(now: Report) -> None:
+            progress.update(task, completed=now.step, description=f"meta-training {now.message}")
+            if now.evaluated:
+                console.print(f"  step {now.step}: {now.message}", highlight=False)
+
+        return one.train(report)
+
+
+def _print_results(frame: "pd.DataFrame") -> None:
+    """Per context and test task, means over seeds."""
+    for (context, size), part in frame.groupby(["context", "context_size"], sort=False):
+        seeds = part["seed"].nunique()
+        table = Table(title=f"returns, mean of {seeds} seed(s), context {context} of {size} transitions")
+        for heading in ("test task", "un-adapted", "adapted", "score", "random", "blind", "expert"):
+            table.add_column(heading, justify="right")
+        columns = ["unadapted_return", "adapted_return", "score", "random_return", "blind_return", "expert_return"]
+        by_task = part.groupby("task")[columns].mean()
+        for task, row in [*by_task.iterrows(), ("mean", by_task.mean())]:
+            table.add_row(str(task), *(f"{row[column]:.1f}" for column in columns))
+        console.print(table)
+
+
+def families(options: argparse.Namespace) -> None:
+    """All families with their tasks and splits."""
+    from benchmark import families as known
+
+    table = Table(title="task families")
+    for heading in ("family", "tasks", "observation", "action", "horizon", "splits (train / test)", "tasks differ in"):
+        table.add_column(heading)
+    for name in known.FAMILIES:
+        one = known.family(name)
+        splits = "\n".join(f"{key} {len(split.train)} / {len(split.test)}" for key, split in one.splits.items())
+        sizes = (one.tasks, one.observation_size, one.action_size, one.horizon)
+        table.add_row(one.id, *map(str, sizes), splits, one.parameter)
+    console.print(table)
+
+
+def algorithms(options: argparse.Namespace) -> None:
+    """Built-in algorithms with their settings and defaults."""
+    from benchmark.registry import BUILT_IN, find_algorithm
+
+    for name in BUILT_IN:
+        kind = find_algorithm(name)
+        table = Table(title=f"{name} (version {kind.version})", title_justify="left")
+        for heading in ("setting", "default", "type"):
+            table.add_column(heading)
+        for field in dataclasses.fields(kind.Config):
+            shown = getattr(field.type, "__name__", str(field.type)).replace("typing.", "")
+            table.add_row(field.name, str(field.default), shown)
+        console.print(table)
+    console.print("Set one with --set name=value; your own: --algo path/to/file.py:Class (README.md).", highlight=False)
+
+
+def leaderboard(options: argparse.Namespace) -> None:
+    """Add runs, aggregate, write leaderboard.csv, print."""
+    from benchmark.results import leaderboard as results
+
+    folder = Path(options.folder) if options.folder else LEADERBOARD
+    for changed in results.add_runs(folder / "results", [Path(place) for place in options.add]):
+        console.print(f"updated {changed}", highlight=False)
+    frame = results.leaderboard(folder / "results")
+    results.write_leaderboard(folder / "leaderboard.csv", frame)
+    table = Table(title="leaderboard: mean over test tasks, then over seeds")
+    columns = {
+        "family": "family", "split": "split", "context": "context", "algorithm": "algorithm", "settings": "settings",
+        "steps": "steps", "seeds": "seeds", "unadapted_return": "un-adapted", "adapted_return": "adapted",
+        "adapted_standard_error": "± s.e.", "score": "score", "blind_return": "blind", "expert_return": "expert",
+    }  # fmt: skip
+    for heading in columns.values():
+        table.add_column(heading)
+    for line in frame.to_dict("records"):
+        table.add_row(*(f"{line[key]:.1f}" if isinstance(line[key], float) else str(line[key]) for key in columns))
+    console.print(table)

@@ -1,0 +1,149 @@
+"""Meta-test of one algorithm on the test tasks of a split, as `protocol.py` says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark.algorithm import Algorithm, Policy, Transitions
+from benchmark.errors import AlgorithmError
+from benchmark.families.family import Array, Family
+from benchmark.protocol import (
+    EPISODES,
+    ContextChoice,
+    OpenData,
+    concatenate,
+    empty_context,
+    offline_context,
+    online_context,
+)
+from benchmark.randomness import torch_seed
+from benchmark.rollouts import Act, episode_returns
+
+
+def calling(what: str, error: Exception) -> AlgorithmError:
+    """The one message for an exception that came out of a method's own code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace else ""
+    return AlgorithmError(f"{what} raised {type(error).__name__}{where}: {error}")
+
+
+def as_act(algorithm: Algorithm, policy: Policy, family: Family, device: torch.device) -> Act:
+    """The policy as a function on NumPy arrays whose answers are checked and clipped to [-1, 1].
+
+    Raises AlgorithmError for actions that are not finite, of the wrong shape, or not a tensor.
+    """
+
+    def act(observations: NDArray[np.float32]) -> NDArray[np.floating]:
+        expected = (*observations.shape[:2], family.action_size)
+        try:
+            with torch.no_grad():
+                actions = policy(torch.from_numpy(observations).to(device))
+        except Exception as error:  # noqa: BLE001 - someone else's code
+            raise calling(f"the policy of {algorithm.name}", error) from error
+        if not isinstance(actions, torch.Tensor) or tuple(actions.shape) != expected:
+            found = tuple(actions.shape) if isinstance(actions, torch.Tensor) else type(actions).__name__
+            raise AlgorithmError(
+                f"the policy of {algorithm.name} gave {found} for observations {observations.shape}; "
+                f"it must give actions of shape (task, lane, action) = {expected}."
+            )
+        values: NDArray[np.floating] = actions.detach().cpu().numpy()
+        if not np.isfinite(values).all():
+            raise AlgorithmError(f"the policy of {algorithm.name} gave actions that are not finite.")
+        return np.clip(values, -1.0, 1.0)
+
+    return act
+
+
+def adapt(algorithm: Algorithm, context: Transitions) -> Policy:
+    """`algorithm.adapt`, its failures reported as AlgorithmError."""
+    try:
+        return algorithm.adapt(context)
+    except Exception as error:  # noqa: BLE001 - someone else's code
+        raise calling(f"{algorithm.name}.adapt", error) from error
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Returns at meta-test with one context choice."""
+
+    choice: ContextChoice
+    context_size: int
+    """Transitions per task that the context really had (the longest, where the agent gathered it)."""
+    adapted: Array
+    """(task, episode) returns of the adapted policies."""
+    unadapted: Array
+    """(task, episode) returns of the policy adapted to nothing."""
+
+
+class Evaluator:
+    """Evaluates algorithms of one run: contexts are drawn once, random numbers are the evaluation's own."""
+
+    def __init__(
+        self, family: Family, tasks: Sequence[int], open_data: OpenData, discount: float, device: torch.device,
+        random: torch.Generator,
+    ) -> None:  # fmt: skip
+        """`random`: the algorithm's generator, which evaluation seeds anew and puts back as it was."""
+        self.family, self.tasks, self.open_data, self.discount = family, tuple(tasks), open_data, discount
+        self.device, self.random = device, random
+        self._contexts: dict[ContextChoice, Transitions] = {}
+
+    def context(self, choice: ContextChoice) -> Transitions:
+        """The recorded context (task, size) of all test tasks."""
+        if choice not in self._contexts:
+            parts = [
+                offline_context(self.family, task, choice, self.open_data, self.discount) for task in self.tasks
+            ]
+            self._contexts[choice] = concatenate(parts, dim=0).map(lambda tensor: tensor.to(self.device))
+        return self._contexts[choice]
+
+    def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
+        """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
+        saved = self.random.get_state()
+        self.random.manual_seed(torch_seed(0, "evaluation", choice.source, choice.size))
+        try:
+            return self._evaluate(algorithm, choice)
+        finally:
+            self.random.set_state(saved)
+
+    def _evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
+        empty = empty_context(self.family, len(self.tasks), self.device)
+        if choice.source == "online":
+            contexts = [self._gather(algorithm, task, choice) for task in self.tasks]
+            policies = [adapt(algorithm, context) for context in contexts]
+            size = max(context.size for context in contexts)
+            adapted = np.concatenate(
+                [self._returns(algorithm, [task], [policy]) for task, policy in zip(self.tasks, policies, strict=True)]
+            )
+            return Evaluation(choice, size, adapted, self._returns(algorithm, self.tasks, [adapt(algorithm, empty)]))
+        pair = [adapt(algorithm, self.context(choice)), adapt(algorithm, empty)]
+        both = self._returns(algorithm, self.tasks * 2, pair)
+        return Evaluation(choice, choice.size, both[: len(self.tasks)], both[len(self.tasks) :])
+
+    def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
+        def explore(context: Transitions) -> Policy:
+            try:
+                return algorithm.explore(context)
+            except Exception as error:  # noqa: BLE001 - someone else's code
+                raise calling(f"{algorithm.name}.explore", error) from error
+
+        def act(policy: Policy) -> Act:
+            return as_act(algorithm, policy, self.family, self.device)
+
+        return online_context(self.family, task, choice, explore, act, self.discount, self.device)
+
+    def _returns(self, algorithm: Algorithm, tasks: Sequence[int], policies: Sequence[Policy]) -> Array:
+        """Returns (task, episode): the tasks are dealt to the policies in equal consecutive shares."""
+        acts = [as_act(algorithm, policy, self.family, self.device) for policy in policies]
+        share = len(tasks) // len(acts)
+
+        def act(observations: NDArray[np.float32]) -> NDArray[np.floating]:
+            parts = [one(observations[k * share : (k + 1) * share]) for k, one in enumerate(acts)]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+        return episode_returns(self.family, tasks, act, EPISODES)

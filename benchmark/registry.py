@@ -1,0 +1,128 @@
+"""From a name to a method: built-in names, `module:Class`, or `path/to/file.py:Class`; imported when asked for."""
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmark.algorithm import Algorithm, AlgorithmConfig
+from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
+
+BUILT_IN = {
+    "macaw": "macaw.algorithm:Macaw",
+}
+"""Name to `module:Class`. Strings, because the suite imports no method before a run asks for it."""
+
+REQUIRED = ("update", "adapt", "state", "load_state")
+
+
+def find_algorithm(specification: str) -> type[Algorithm]:
+    """The class that a name, `module:Class` or `path.py:Class` stands for.
+
+    Raises UnknownNameError for an unknown name, AlgorithmError for one that cannot be imported or lacks a method.
+    """
+    target = BUILT_IN.get(specification, specification)
+    if ":" not in target:
+        raise UnknownNameError("algorithm", specification, [*BUILT_IN, "module:Class", "path/to/file.py:Class"])
+    source, _, class_name = target.rpartition(":")
+    try:
+        module = _load_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
+    except AlgorithmError:
+        raise
+    except Exception as error:  # noqa: BLE001 - importing someone's file runs someone's code
+        raise AlgorithmError(
+            f"{source} cannot be imported: {type(error).__name__}: {error}. "
+            "Give a built-in name, an importable module:Class, or path/to/file.py:Class."
+        ) from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        raise AlgorithmError(f"{source} has no class '{class_name}'; write --algo {source}:TheClassInIt.")
+    return _checked(found, specification)
+
+
+def _load_file(path: Path) -> types.ModuleType:
+    if not path.is_file():
+        raise AlgorithmError(f"there is no file {path.resolve()}; give --algo path/to/file.py:Class.")
+    name = f"benchmark_user_{path.stem}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    if specification is None or specification.loader is None:
+        raise AlgorithmError(f"{path.resolve()} is not a Python file.")
+    module = importlib.util.module_from_spec(specification)
+    # dataclasses and typing look a class's module up by its name
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def _checked(found: type, specification: str) -> type[Algorithm]:
+    """Complete a class that does not inherit from `Algorithm`; refuse one that misses a required method."""
+    missing = [
+        name for name in REQUIRED if getattr(found, name, None) in (None, getattr(Algorithm, name))
+    ]
+    if missing:
+        raise AlgorithmError(
+            f"{specification} has no method {', '.join(missing)}; "
+            f"an algorithm needs {', '.join(REQUIRED)} (see benchmark/algorithm.py)."
+        )
+    for name, default in (("version", 1), ("Config", AlgorithmConfig), ("explore", Algorithm.explore)):
+        if not hasattr(found, name):
+            setattr(found, name, default)
+    if not hasattr(found, "name"):
+        found.name = found.__name__.lower()  # type: ignore[attr-defined]
+    if not (dataclasses.is_dataclass(found.Config) and hasattr(found.Config, "discount")):  # type: ignore[attr-defined]
+        raise AlgorithmError(
+            f"{specification}.Config must be a frozen dataclass that inherits from benchmark.algorithm.AlgorithmConfig."
+        )
+    return found
+
+
+def build_config(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> AlgorithmConfig:
+    """The method's configuration with these settings, each checked against its field's type.
+
+    Raises UnknownNameError for an unknown key and ConfigError for a value of the wrong type or range.
+    """
+    hints = typing.get_type_hints(algorithm.Config)
+    for key in settings:
+        if key not in hints:
+            raise UnknownNameError(f"configuration key of {algorithm.name}", key, hints)
+    typed = {key: _typed(key, value, hints[key]) for key, value in settings.items()}
+    try:
+        return algorithm.Config(**typed)
+    except ValueError as error:
+        raise ConfigError(f"configuration of {algorithm.name}: {error}") from error
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """`["steps=3", "name=x"]` as {"steps": 3, "name": "x"}; values are TOML, bare words are strings."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set takes key=value, not '{pair}'.")
+        try:
+            settings[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key.strip()] = {"True": True, "False": False}.get(text, text)
+    return settings
+
+
+def _typed(key: str, value: Any, hint: Any) -> Any:
+    """The value as the field's type; raises ConfigError if it is of another."""
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in choices:
+            raise ConfigError(f"{key} = {value!r} is not one of {', '.join(map(repr, choices))}.")
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_typed(key, item, choices[0]) for item in value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if isinstance(hint, type) and type(value) is not hint:
+        raise ConfigError(f"{key} = {value!r} has the wrong type: it takes a {hint.__name__}.")
+    return value

@@ -1,0 +1,1 @@
+"""Result rows and what is made of them; nothing here imports torch."""

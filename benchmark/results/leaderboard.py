@@ -1,0 +1,91 @@
+"""From runs to `leaderboard/results/<family>/<algorithm>.csv`, and from those to `leaderboard/leaderboard.csv`."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.errors import ResultError
+from benchmark.files import write_text
+from benchmark.results.rows import KEY, read_rows, write_rows
+
+RETURNS = ("unadapted_return", "adapted_return", "score", "random_return", "blind_return", "expert_return")
+
+
+def find_results(places: Iterable[Path]) -> list[Path]:
+    """The `result.csv` files in these files or folders; raises ResultError where there is none."""
+    found: list[Path] = []
+    for place in places:
+        here = [place] if place.is_file() else sorted(place.rglob("result.csv"))
+        if not here:
+            raise ResultError(f"{place} holds no result.csv: the run is not finished, or the path is wrong.")
+        found.extend(here)
+    return found
+
+
+def add_runs(results: Path, places: Iterable[Path]) -> list[Path]:
+    """Copy the rows of finished runs into the results folder and return the files that changed.
+
+    Rows that are there already stay; the same (key, seed, task) with other returns raises ResultError.
+    """
+    changed: list[Path] = []
+    for source in find_results(places):
+        new = read_rows(source)
+        family, algorithm = new["family"].iloc[0], new["algorithm"].iloc[0]
+        path = results / family.rpartition("-v")[0] / f"{algorithm}.csv"
+        rows = pd.concat([read_rows(path), new]) if path.exists() else new
+        rows = rows.drop_duplicates().sort_values([*KEY, "seed", "task"], kind="stable")
+        _refuse_conflicts(rows, path)
+        write_rows(path, rows)
+        changed.append(path)
+    return sorted(set(changed))
+
+
+def _refuse_conflicts(rows: pd.DataFrame, path: Path) -> None:
+    repeated = rows[rows.duplicated([*KEY, "seed", "task"], keep=False)]
+    if len(repeated):
+        first = repeated.iloc[0]
+        raise ResultError(
+            f"{path}: {len(repeated)} rows have the key of another row but other returns, first seed {first['seed']}, "
+            f"task {first['task']}, settings '{first['settings']}'. Remove the rows that are out of date."
+        )
+
+
+def leaderboard(results: Path) -> pd.DataFrame:
+    """One line per key: means over test tasks, then over seeds, with the standard error over seeds.
+
+    Columns: the key, `seeds`, `tasks`, the mean of each return and of the score, `adapted_standard_error`, `gain`.
+    """
+    files = sorted(results.glob("*/*.csv"))
+    if not files:
+        raise ResultError(f"{results} holds no results yet: add some with python -m benchmark leaderboard --add RUN.")
+    for path in files:
+        _refuse_conflicts(read_rows(path), path)
+    rows = pd.concat([read_rows(path) for path in files])
+    lines = [_line(key, group) for key, group in rows.groupby(list(KEY), sort=True)]
+    return pd.DataFrame(lines).sort_values(["family", "split", "context", "score"], ascending=[True, True, True, False])
+
+
+def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
+    """The averages of one key; raises ResultError if the seeds were not tested on the same tasks."""
+    tasks = group.groupby("seed")["task"].apply(tuple)
+    if tasks.nunique() != 1:
+        raise ResultError(f"seeds of {dict(zip(KEY, key, strict=True))} were tested on different tasks: {tasks.to_dict()}")
+    by_seed = group.groupby("seed")[list(RETURNS)].mean()
+    error = by_seed["adapted_return"].sem() if len(by_seed) > 1 else float("nan")
+    return {
+        **dict(zip(KEY, key, strict=True)),
+        "seeds": len(by_seed),
+        "tasks": group["task"].nunique(),
+        **by_seed.mean().to_dict(),
+        "adapted_standard_error": error,
+        "gain": by_seed["adapted_return"].mean() - by_seed["unadapted_return"].mean(),
+    }
+
+
+def write_leaderboard(path: Path, frame: pd.DataFrame) -> None:
+    """Write the table as CSV in one step, three decimals."""
+    buffer = io.StringIO()
+    frame.to_csv(buffer, index=False, float_format="%.3f", lineterminator="\n")
+    write_text(path, buffer.getvalue())

@@ -1,0 +1,329 @@
+"""The one training loop: meta-train, evaluate every N steps, checkpoint, resume bit for bit.
+
+    RUN/config.toml    everything, resolved        RUN/metrics.csv   one row per evaluation
+    RUN/checkpoint/    the last good state         RUN/timing.csv    wall-clock and memory, apart because they vary
+    RUN/result.csv     one row per test task and context source, written at the end
+"""
+
+import io
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import mujoco
+import pandas as pd
+import tomli_w
+import torch
+from torch import Tensor
+
+from benchmark import families
+from benchmark.algorithm import Algorithm, FamilyDescription
+from benchmark.checkpoint import Checkpoints, not_finite
+from benchmark.data.catalog import References, references
+from benchmark.data.dataset import Dataset
+from benchmark.data.sampler import Sampler
+from benchmark.errors import AlgorithmError, BenchmarkError, RunError
+from benchmark.evaluation import Evaluation, Evaluator, calling
+from benchmark.files import write_text
+from benchmark.protocol import PROTOCOL_VERSION, ContextChoice, OpenData
+from benchmark.randomness import torch_stream
+from benchmark.registry import build_config, find_algorithm
+from benchmark.results.rows import ResultRow, as_frame, normalised_score, write_rows
+from benchmark.run_config import RunConfig, settings_text
+
+CHECK_EVERY = 100
+"""Steps between two looks at whether the loss is finite; each look waits for the device once."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a display is told while a run goes on."""
+
+    step: int
+    message: str
+    evaluated: bool
+    """Whether an evaluation has just been made."""
+
+
+class Interrupted(BenchmarkError):
+    """The run was asked to stop by a signal and has left a checkpoint."""
+
+    def __init__(self, number: int, step: int, folder: Path) -> None:
+        self.exit_code = 128 + number
+        super().__init__(
+            f"stopped by {signal.Signals(number).name} at step {step}; {folder} holds its checkpoint. "
+            "Go on with the same command and --resume."
+        )
+
+
+class Run:
+    """One algorithm, family, split and seed, in one folder."""
+
+    def __init__(self, config: RunConfig, folder: Path, open_data: OpenData) -> None:
+        """`open_data` gives the family's data set of a tier.
+
+        Raises the errors of `registry` and `run_config` for what does not exist or does not fit.
+        """
+        self.config, self.folder, self.open_data = config, folder, open_data
+        torch.set_num_threads(config.threads)
+        self.device = config.torch_device()
+        self.family = families.family(config.family)
+        self.split = self.family.split(config.split)
+        kind = find_algorithm(config.algorithm)
+        self.settings = build_config(kind, config.settings)
+        self.dataset: Dataset = open_data(config.tier)
+        self.references: References = references(self.family.name)
+        self.random = torch_stream(config.seed, "algorithm", device=self.device)
+        self.data_random = torch_stream(config.seed, "data", device=self.device)
+        self.algorithm = self._build(kind)
+        discount = self.settings.discount
+        self.data = Sampler(self.dataset, self.split.train, discount, self.device, self.data_random)
+        self.evaluator = Evaluator(self.family, self.split.test, open_data, discount, self.device, self.random)
+        self.step = 0
+        self.sums: dict[str, Tensor] = {}
+        self.rows: list[dict[str, float]] = []
+        self.timing: list[dict[str, float]] = []
+        self.checkpoints = Checkpoints(folder / "checkpoint", self.identity())
+
+    def _build(self, kind: type[Algorithm]) -> Algorithm:
+        description = FamilyDescription(
+            name=self.family.id,
+            observation_size=self.family.observation_size,
+            action_size=self.family.action_size,
+            horizon=self.family.horizon,
+            train_tasks=len(self.split.train),
+            dynamics_differ=self.family.dynamics_differ,
+        )
+        try:
+            return kind(self.settings, description, self.device, self.random)
+        except Exception as error:  # noqa: BLE001 - someone else's code
+            raise calling(f"building {kind.name}", error) from error
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint and a finished run must share with this one: everything but the number of steps."""
+        named = {name: getattr(self.settings, name) for name in type(self.settings).__dataclass_fields__}
+        return {
+            **self.config.identity(),
+            "algorithm_name": self.algorithm.name,
+            "algorithm_version": self.algorithm.version,
+            "algorithm_settings": named,
+            "family_id": self.family.id,
+            "data": self.dataset.id,
+            "data_hash": self.dataset.content_hash,
+            "protocol": PROTOCOL_VERSION,
+            "mujoco": mujoco.__version__,
+            "torch": torch.__version__,
+        }
+
+    def prepare(self, resume: bool) -> None:
+        """Claim the folder: a new one, or with `resume` the run that lies there.
+
+        Raises RunError if another or a finished run lies there, or if the folder cannot be written.
+        """
+        config_path = self.folder / "config.toml"
+        if config_path.exists() and not resume:
+            state = "a finished run" if (self.folder / "result.csv").exists() else "an unfinished run"
+            raise RunError(
+                f"{self.folder} holds {state}. Go on with it by --resume, or choose another --out; "
+                "nothing was changed."
+            )
+        if self.checkpoints.exists():
+            self._load(self.checkpoints.load(self.device))
+        if self.step > self.config.steps:
+            raise RunError(
+                f"{self.folder} has already done {self.step} steps, more than the {self.config.steps} asked for; "
+                "nothing was changed."
+            )
+        try:
+            text = tomli_w.dumps(_without_none({**self.identity(), "steps": self.config.steps}))
+            write_text(config_path, text)
+        except OSError as error:
+            raise RunError(f"the run's folder {self.folder} cannot be written: {error}. Choose another --out.") from error
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        try:
+            self.algorithm.load_state(state["algorithm"])
+        except Exception as error:  # noqa: BLE001 - someone else's code
+            raise calling(f"{self.algorithm.name}.load_state", error) from error
+        self.random.set_state(state["random"].cpu())
+        self.data_random.set_state(state["data_random"].cpu())
+        self.step, self.sums = state["step"], dict(state["sums"])
+        self.rows, self.timing = list(state["rows"]), list(state["timing"])
+
+    def save(self) -> None:
+        """Checkpoint everything that resuming needs."""
+        state = {
+            "algorithm": self.algorithm.state(),
+            "random": self.random.get_state(),
+            "data_random": self.data_random.get_state(),
+            "step": self.step,
+            "sums": self.sums,
+            "rows": self.rows,
+            "timing": self.timing,
+        }
+        self.checkpoints.save(self.step, state)
+
+    def train(self, report: Callable[[Progress], None] = lambda progress: None) -> pd.DataFrame:
+        """Train to the configured step, then test with every context choice; returns the result rows.
+
+        A signal (SIGINT, SIGTERM) ends the step under way, leaves a checkpoint and raises Interrupted.
+        """
+        clock, first = time.perf_counter(), self.step
+        done_before = self.timing[-1]["seconds"] if self.timing else 0.0
+        with _noticed_signals() as received:
+            while self.step < self.config.steps:
+                self._one_step()
+                if self.step % CHECK_EVERY == 0:
+                    self._check_finite()
+                    report(Progress(self.step, self._latest_message(), False))
+                if self.step % self.config.evaluate_every == 0:
+                    self._evaluate_during_training()
+                    seconds = done_before + time.perf_counter() - clock
+                    self.timing.append(
+                        {"step": self.step, "seconds": round(seconds, 2), "peak_memory_mib": peak_memory_mib()}
+                    )
+                    self._write_curves()
+                    self.save()
+                    report(Progress(self.step, self._latest_message(), True))
+                if received:
+                    self.save()
+                    raise Interrupted(received[0], self.step, self.folder)
+        if self.step > first and self.step % self.config.evaluate_every:
+            self.save()
+        return self.finish()
+
+    def _one_step(self) -> None:
+        try:
+            metrics = self.algorithm.update(self.data)
+        except Exception as error:  # noqa: BLE001 - someone else's code
+            raise calling(f"{self.algorithm.name}.update at step {self.step + 1}", error) from error
+        if not isinstance(metrics, Mapping) or "loss" not in metrics:
+            raise AlgorithmError(f"{self.algorithm.name}.update must return a mapping of metrics with 'loss' in it.")
+        for name, value in metrics.items():
+            value = torch.as_tensor(value).detach()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+        self.step += 1
+
+    def _check_finite(self) -> None:
+        broken = not_finite(self.sums, "metric")
+        if broken:
+            raise RunError(
+                f"{broken} is not finite at step {self.step}. The last good checkpoint in "
+                f"{self.folder / 'checkpoint'} stays; lower the learning rate, or look at metrics.csv."
+            )
+
+    def _evaluate_during_training(self) -> None:
+        self._check_finite()
+        steps = self.config.evaluate_every
+        row: dict[str, float] = {"step": self.step}
+        evaluation = self.evaluator.evaluate(self.algorithm, self.config.contexts[0])
+        scored = self.score(evaluation)
+        for column in ("adapted_return", "unadapted_return", "score"):
+            row[column] = sum(getattr(one, column) for one in scored) / len(scored)
+        row |= {f"adapted_return_task_{one.task}": one.adapted_return for one in scored}
+        row |= {name: float(value) / steps for name, value in self.sums.items()}
+        self.rows.append(row)
+        self.sums = {}
+
+    def _latest_message(self) -> str:
+        if not self.rows:
+            return ""
+        last = self.rows[-1]
+        return f"return {last['unadapted_return']:.0f} -> {last['adapted_return']:.0f} adapted"
+
+    def _write_curves(self) -> None:
+        try:
+            for name, rows in (("metrics.csv", self.rows), ("timing.csv", self.timing)):
+                buffer = io.StringIO()
+                pd.DataFrame(rows).to_csv(buffer, index=False, lineterminator="\n")
+                write_text(self.folder / name, buffer.getvalue())
+        except OSError as error:
+            raise RunError(
+                f"{self.folder} cannot be written: {error}. The last checkpoint stays; free some space, then --resume."
+            ) from error
+
+    def score(self, evaluation: Evaluation) -> list[ResultRow]:
+        """Result rows of one evaluation, episodes averaged."""
+        known, blind = self.references, self.references.blind[self.config.split]
+        rows = []
+        for index, task in enumerate(self.split.test):
+            adapted = float(evaluation.adapted[index].mean())
+            rows.append(
+                ResultRow(
+                    family=self.family.id,
+                    split=self.config.split,
+                    data=self.dataset.id,
+                    data_hash=self.dataset.content_hash,
+                    context=evaluation.choice.source,
+                    context_size=evaluation.context_size,
+                    protocol=PROTOCOL_VERSION,
+                    mujoco=mujoco.__version__,
+                    algorithm=self.algorithm.name,
+                    algorithm_version=self.algorithm.version,
+                    settings=settings_text(self.settings),
+                    steps=self.step,
+                    seed=self.config.seed,
+                    task=task,
+                    unadapted_return=float(evaluation.unadapted[index].mean()),
+                    adapted_return=adapted,
+                    score=normalised_score(adapted, known.random[task], known.expert[task]),
+                    random_return=known.random[task],
+                    blind_return=blind.returns[index],
+                    expert_return=known.expert[task],
+                )
+            )
+        return rows
+
+    def finish(self) -> pd.DataFrame:
+        """Test the last checkpoint's algorithm with every context choice and write the result rows."""
+        rows = [
+            row
+            for choice in self.config.contexts
+            for row in self.score(self.evaluator.evaluate(self.algorithm, choice))
+        ]
+        frame = as_frame(rows)
+        try:
+            write_rows(self.folder / "result.csv", frame)
+        except OSError as error:
+            raise RunError(f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space, then --resume.") from error
+        return frame
+
+
+def peak_memory_mib() -> int:
+    """Largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: drop keys without a value."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
+
+
+@contextmanager
+def _noticed_signals() -> Iterator[list[int]]:
+    """Within the block SIGINT and SIGTERM are only noted; a second one of them acts as usual."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    except ValueError:  # not the main thread: signals go elsewhere
+        pass
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
