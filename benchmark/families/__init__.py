@@ -16,13 +16,17 @@ from benchmark.families.family import Family
 FAMILIES: dict[str, type[Family]] = {kind.name: kind for kind in (CheetahDirection, CheetahVelocity)}
 
 
-@cache
 def family(name: str) -> Family:
-    """The family of that name (or identity); raises UnknownNameError with a hint otherwise."""
+    """The family of that name (or identity), always the same object; raises UnknownNameError with a hint."""
     for known, kind in FAMILIES.items():
         if name in (known, f"{known}-v{kind.version}"):
-            return kind()
+            return _instance(known)
     raise UnknownNameError("family", name, FAMILIES)
+
+
+@cache
+def _instance(name: str) -> Family:
+    return FAMILIES[name]()
 
 
 for _kind in FAMILIES.values():
