@@ -33,14 +33,15 @@ class Episodes:
     """(task, lane), whether the episode ended in a true terminal state rather than at the time limit."""
 
 
-def initial_states(family: Family, tasks: Sequence[int], lanes: int, *stream: str | int) -> tuple[Array, Array]:
-    """Initial (qpos, qvel), each (task * lane, ...): lane k of a task is the same whatever else is asked for."""
-    states = [
-        family.reset(numpy_stream(EVALUATION_SEED, *(stream or ("evaluation",)), family.id, int(task), lane))
-        for task in tasks
-        for lane in range(lanes)
-    ]
-    return np.stack([qpos for qpos, _ in states]), np.stack([qvel for _, qvel in states])
+def initial_states(family: Family, tasks: int, lanes: int, *stream: str | int) -> tuple[Array, Array]:
+    """Initial (qpos, qvel), each (task * lane, ...), the same for every task: a first observation tells nothing.
+
+    Lane k is the same whatever else is asked for.
+    """
+    names = stream or ("evaluation",)
+    states = [family.reset(numpy_stream(EVALUATION_SEED, *names, family.id, lane)) for lane in range(lanes)]
+    qpos, qvel = np.stack([state[0] for state in states]), np.stack([state[1] for state in states])
+    return np.tile(qpos, (tasks, 1)), np.tile(qvel, (tasks, 1))
 
 
 def episode_returns(
@@ -52,7 +53,7 @@ def episode_returns(
     def add(step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], rewards: Array, *_: object) -> None:
         returns.reshape(-1)[alive] += rewards
 
-    _run(family, tasks, act, lanes, initial_states(family, tasks, lanes), threads, add)
+    _run(family, tasks, act, lanes, initial_states(family, len(tasks), lanes), threads, add)
     return returns
 
 
@@ -75,7 +76,7 @@ def record_episodes(
         lengths[alive] += 1
         terminated[alive] = ended
 
-    states = initial_states(family, tasks, lanes, *stream)
+    states = initial_states(family, len(tasks), lanes, *stream)
     observations[:, 0] = _run(family, tasks, act, lanes, states, None, store)
     grid = (len(tasks), lanes)
     arrays = (observations, all_actions, all_rewards, lengths, terminated)
