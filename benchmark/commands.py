@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmark.errors import ConfigError
-from benchmark.files import LEADERBOARD
+from benchmark.files import LEADERBOARD, PROJECT, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,22 +163,29 @@ def algorithms(options: argparse.Namespace) -> None:
 
 
 def leaderboard(options: argparse.Namespace) -> None:
-    """Add runs, aggregate, write leaderboard.csv, print."""
+    """Add runs, aggregate, write leaderboard.csv, the curves' picture and README's table, print."""
+    from benchmark.results import curves
     from benchmark.results import leaderboard as results
+    from benchmark.results.rows import write_table
 
     folder = Path(options.folder) if options.folder else LEADERBOARD
-    for changed in results.add_runs(folder / "results", [Path(place) for place in options.add]):
+    places = [Path(place) for place in options.add]
+    for changed in results.add_runs(folder / "results", places):
         console.print(f"updated {changed}", highlight=False)
+    for result in results.find_results(places):
+        curves.add_curve(folder / "curves", result)
     frame = results.leaderboard(folder / "results")
-    results.write_leaderboard(folder / "leaderboard.csv", frame)
+    write_table(folder / "leaderboard.csv", frame)
+    if options.add:
+        curves.draw_curves(folder / "curves", folder / "figures" / "learning-curves.png")
+    if folder == LEADERBOARD:
+        readme = PROJECT / "README.md"
+        text = results.replace_between_markers(readme.read_text(), "leaderboard", results.readme_table(frame))
+        write_text(readme, text)
     table = Table(title="leaderboard: mean over test tasks, then over seeds")
-    columns = {
-        "family": "family", "split": "split", "context": "context", "algorithm": "algorithm", "settings": "settings",
-        "steps": "steps", "seeds": "seeds", "unadapted_return": "un-adapted", "adapted_return": "adapted",
-        "adapted_standard_error": "± s.e.", "score": "score", "blind_return": "blind", "expert_return": "expert",
-    }  # fmt: skip
-    for heading in columns.values():
-        table.add_column(heading)
-    for line in frame.to_dict("records"):
-        table.add_row(*(f"{line[key]:.1f}" if isinstance(line[key], float) else str(line[key]) for key in columns))
+    heading, _, *lines = [line.strip("| ").split(" | ") for line in results.readme_table(frame).splitlines()]
+    for name in heading:
+        table.add_column(name)
+    for line in lines:
+        table.add_row(*line)
     console.print(table)

@@ -34,7 +34,7 @@ from benchmark.files import write_text
 from benchmark.protocol import PROTOCOL_VERSION, ContextChoice, OpenData
 from benchmark.randomness import torch_stream
 from benchmark.registry import build_config, find_algorithm
-from benchmark.results.rows import ResultRow, as_frame, normalised_score, write_rows
+from benchmark.results.rows import ResultRow, as_frame, normalised_score, write_table
 from benchmark.run_config import RunConfig, settings_text
 
 CHECK_EVERY = 100
@@ -289,7 +289,7 @@ class Run:
         ]
         frame = as_frame(rows)
         try:
-            write_rows(self.folder / "result.csv", frame)
+            write_table(self.folder / "result.csv", frame)
         except OSError as error:
             raise RunError(f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space, then --resume.") from error
         return frame

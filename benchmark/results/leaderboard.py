@@ -1,14 +1,12 @@
 """From runs to `leaderboard/results/<family>/<algorithm>.csv`, and from those to `leaderboard/leaderboard.csv`."""
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from benchmark.errors import ResultError
-from benchmark.files import write_text
-from benchmark.results.rows import KEY, read_rows, write_rows
+from benchmark.results.rows import KEY, read_rows, write_table
 
 RETURNS = ("unadapted_return", "adapted_return", "score", "random_return", "blind_return", "expert_return")
 
@@ -37,7 +35,7 @@ def add_runs(results: Path, places: Iterable[Path]) -> list[Path]:
         rows = pd.concat([read_rows(path), new]) if path.exists() else new
         rows = rows.drop_duplicates().sort_values([*KEY, "seed", "task"], kind="stable")
         _refuse_conflicts(rows, path)
-        write_rows(path, rows)
+        write_table(path, rows)
         changed.append(path)
     return sorted(set(changed))
 
@@ -84,8 +82,30 @@ def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def write_leaderboard(path: Path, frame: pd.DataFrame) -> None:
-    """Write the table as CSV in one step, three decimals."""
-    buffer = io.StringIO()
-    frame.to_csv(buffer, index=False, float_format="%.3f", lineterminator="\n")
-    write_text(path, buffer.getvalue())
+
+def readme_table(frame: pd.DataFrame) -> str:
+    """The leaderboard as a Markdown table, without the columns that are the same for all."""
+    columns = {
+        "family": "family", "split": "split", "context": "context", "algorithm": "algorithm", "settings": "settings",
+        "steps": "steps", "seeds": "seeds", "unadapted_return": "un-adapted", "adapted_return": "adapted",
+        "adapted_standard_error": "± s.e.", "score": "score", "random_return": "random", "blind_return": "blind",
+        "expert_return": "expert",
+    }  # fmt: skip
+    lines = ["| " + " | ".join(columns.values()) + " |", "|" + " --- |" * len(columns)]
+    for line in frame.to_dict("records"):
+        cells = [f"{line[key]:.1f}" if isinstance(line[key], float) else str(line[key]) for key in columns]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def replace_between_markers(text: str, marker: str, content: str) -> str:
+    """The text with what stands between `<!-- marker -->` and `<!-- /marker -->` replaced.
+
+    Raises ResultError where the markers are missing.
+    """
+    start, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ResultError(f"the text has no markers {start} and {end}.")
+    return f"{before}{start}\n{content}\n{end}{after}"

@@ -63,8 +63,8 @@ def as_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
     return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(ResultRow)])
 
 
-def write_rows(path: Path, frame: pd.DataFrame) -> None:
-    """Write the table as CSV in one step; returns and scores have three decimals."""
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write any table of results as CSV in one step; returns and scores have three decimals."""
     buffer = io.StringIO()
     frame.to_csv(buffer, index=False, float_format="%.3f", lineterminator="\n")
     write_text(path, buffer.getvalue())

@@ -1,0 +1,97 @@
+"""Finding an algorithm and building its configuration: what exists, and one clear error for what does not."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.algorithm import Algorithm
+from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
+from benchmark.registry import BUILT_IN, build_config, find_algorithm, parse_settings
+
+METHOD = """
+class Method:
+    def __init__(self, config, family, device, random): ...
+    def update(self, data): ...
+    def adapt(self, context): ...
+    def state(self): ...
+    def load_state(self, state): ...
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "my_method.py"
+    path.write_text(text)
+    return f"{path}:Method"
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_algorithms_are_found_by_name_and_by_class(name: str) -> None:
+    found = find_algorithm(name)
+    assert issubclass(found, Algorithm)
+    assert found.name == name
+    assert find_algorithm(BUILT_IN[name]) is found
+
+
+def test_a_class_in_a_file_needs_no_base_class(tmp_path: Path) -> None:
+    found = find_algorithm(write(tmp_path, METHOD))
+    assert (found.name, found.version) == ("method", 1)
+    assert build_config(found, {"discount": 0.9}).discount == 0.9
+
+
+@pytest.mark.parametrize(
+    ("specification", "message"),
+    [
+        ("macav", "unknown algorithm 'macav'. Did you mean 'macaw'"),
+        ("no_such_module:Method", "no_such_module cannot be imported"),
+        ("no/such/file.py:Method", "there is no file .*file.py"),
+        ("json:Method", "json has no class 'Method'"),
+    ],
+)
+def test_what_does_not_exist_is_named(specification: str, message: str) -> None:
+    with pytest.raises((UnknownNameError, AlgorithmError), match=message):
+        find_algorithm(specification)
+
+
+@pytest.mark.parametrize("name", ["update", "adapt", "state", "load_state"])
+def test_a_missing_method_is_named(tmp_path: Path, name: str) -> None:
+    specification = write(tmp_path, METHOD.replace(f"def {name}(", "def other("))
+    with pytest.raises(AlgorithmError, match=f"has no method {name}"):
+        find_algorithm(specification)
+
+
+def test_an_inherited_stub_counts_as_missing(tmp_path: Path) -> None:
+    text = "from benchmark.algorithm import Algorithm\nclass Method(Algorithm):\n    def update(self, data): ...\n"
+    with pytest.raises(AlgorithmError, match="has no method adapt, state, load_state"):
+        find_algorithm(write(tmp_path, text))
+
+
+def test_a_file_that_raises_says_so(tmp_path: Path) -> None:
+    with pytest.raises(AlgorithmError, match="cannot be imported: ZeroDivisionError"):
+        find_algorithm(write(tmp_path, "1 / 0"))
+
+
+def test_settings_are_parsed_and_typed() -> None:
+    settings = parse_settings(["hidden_size=8", "policy_outer_lr=1", "advantage_head=false", "inner_data=late"])
+    config = build_config(find_algorithm("macaw"), settings)
+    assert vars(config)["hidden_size"] == 8
+    assert vars(config)["policy_outer_lr"] == 1.0
+    assert vars(config)["advantage_head"] is False
+    assert vars(config)["inner_data"] == "late"
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("hiden_size=8", "unknown configuration key of macaw 'hiden_size'. Did you mean 'hidden_size'"),
+        ("hidden_size=eight", "hidden_size = 'eight' has the wrong type: it takes a int"),
+        ("hidden_size=8.5", "hidden_size = 8.5 has the wrong type"),
+        ("hidden_size=true", "hidden_size = True has the wrong type"),
+        ("hidden_size=-1", "configuration of macaw: .*hidden_size.*-1"),
+        ("discount=nan", "configuration of macaw: .*discount"),
+        ("inner_data=good", "inner_data = 'good' is not one of 'all', 'early', 'middle', 'late'"),
+        ("hidden_size", "--set takes key=value"),
+    ],
+)
+def test_bad_settings_are_refused(pair: str, message: str) -> None:
+    with pytest.raises((UnknownNameError, ConfigError), match=message):
+        build_config(find_algorithm("macaw"), parse_settings([pair]))
