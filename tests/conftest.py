@@ -1,10 +1,14 @@
 """Options of the whole suite, and shape checking of annotated functions while tests run."""
 
 from pathlib import Path
+from typing import runtime_checkable
 
 import pytest
 from jaxtyping import install_import_hook
 
+from benchmark.algorithm import TrainingData
+
+runtime_checkable(TrainingData)  # the type checker looks at instances, which plain protocols do not allow
 install_import_hook(["macaw", "baselines"], "beartype.beartype")
 
 

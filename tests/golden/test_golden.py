@@ -1,0 +1,118 @@
+"""Replay recordings of the authors' program: losses, meta-gradients, one Adam step; agreement to 1e-9."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from macaw.algorithm import Macaw
+from tests.golden.recording import RecordedData, Recording, config_of
+
+TOLERANCE = 1e-9
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    folder = metafunc.config.getoption("golden")
+    paths = sorted(folder.glob("*.npz"))
+    if not paths:
+        raise pytest.UsageError(f"no recordings (*.npz) in {folder}")
+    metafunc.parametrize("path", paths, ids=[path.stem for path in paths])
+
+
+@pytest.fixture(autouse=True)
+def double_precision() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_recorded_meta_step_is_reproduced(path: Any) -> None:
+    recording = Recording.load(path)
+    for start, replay in REPLAYS.items():
+        if recording.variant.startswith(start):
+            return replay(recording)
+    pytest.fail(f"{path}: unknown variant '{recording.variant}'; known: {', '.join(REPLAYS)}")
+
+
+def replay_macaw(recording: Recording) -> None:
+    head = recording.layers("policy", "head_seq")
+    config = Macaw.Config(
+        **config_of(recording),
+        **batch_sizes(recording),
+        advantage_head=bool(head),
+        weight_transform=not recording.plain(),
+    )
+    macaw = Macaw(config, recording.family(), torch.device("cpu"), torch.Generator().manual_seed(0))
+    state = macaw.state()
+    for network in ("value", "policy"):
+        state[network] = recording.tensors("", network)
+        state[f"{network}_raw_inner_lr"] = torch.stack(recording.tensors("", f"{network}_log_lr"))
+    if head:
+        state["head"] = recording.tensors("", "policy", "head_seq")
+        state["raw_advantage_coefficient"] = recording.tensor("advantage_coef_raw").reshape(1)
+        for recorded in recording.tensors("expected/grad/", "policy_log_lr", "head_seq"):
+            assert recorded == 0, "a head's step size moves: the head would have to be adapted"
+    macaw.load_state(state)
+
+    data = RecordedData(recording)
+    tasks = data.sample_tasks(config.tasks_per_step)
+    step = macaw.meta_step(
+        data.contiguous(tasks, config.inner_batch), data.transitions(tasks, config.outer_batch)
+    )
+    for name in ("value", "policy"):
+        assert_close(
+            step.losses[f"{name}_loss"][-1:], recording.tensor(f"expected/outer_{name}_loss"), f"{name} loss"
+        )
+    gradient = "expected/grad/"
+    policy = recording.tensors(gradient, "policy") + recording.tensors(gradient, "policy", "head_seq")
+    assert_all_close(step.policy, policy, "policy gradient")
+    assert_all_close(step.value, recording.tensors(gradient, "value"), "value gradient")
+    value_lr, policy_lr, coefficient = step.hyper
+    assert_close(value_lr, torch.stack(recording.tensors(gradient, "value_log_lr")), "value step sizes")
+    assert_close(policy_lr, torch.stack(recording.tensors(gradient, "policy_log_lr")), "policy step sizes")
+    if head:
+        assert_close(coefficient, recording.tensor("expected/grad/advantage_coef_raw").reshape(1), "lambda")
+
+    macaw.update(data)
+    after = macaw.state()
+    assert_adam(recording, after["value"], "value", "seq")
+    assert_adam(recording, after["policy"], "policy", "seq")
+    assert_adam(recording, after["head"], "policy", "head_seq")
+
+
+def assert_adam(recording: Recording, after: list[Tensor], network: str, sequence: str) -> None:
+    """Agreement of the parameters after Adam, and of how far Adam moved them."""
+    before = recording.tensors("", network, sequence)
+    expected = recording.tensors("expected/after_adam/", network, sequence)
+    assert_all_close(after, expected, f"{network}/{sequence} after Adam")
+    moved = [new - old for new, old in zip(after, before, strict=True)]
+    expected_move = [new - old for new, old in zip(expected, before, strict=True)]
+    assert_all_close(moved, expected_move, f"{network}/{sequence} Adam step")
+
+
+def batch_sizes(recording: Recording) -> dict[str, int]:
+    return {f"{part}_batch": recording.batch(part).size for part in ("inner", "outer")}
+
+
+def assert_all_close(actual: list[Tensor], expected: list[Tensor], what: str) -> None:
+    assert len(actual) == len(expected)
+    for index, (one, other) in enumerate(zip(actual, expected, strict=True)):
+        assert_close(one, other, f"{what} {index}")
+
+
+def assert_close(actual: Tensor, expected: Tensor, what: str) -> None:
+    """Agreement relative to the largest number of the tensor."""
+    assert actual.shape == expected.shape, what
+    error = (actual - expected).abs().max() / expected.abs().max().clamp(min=1e-300)
+    print(f"{what}: relative error {error:.1e}")
+    assert error < TOLERANCE, f"{what}: relative error {error:.1e}"
+
+
+REPLAYS: dict[str, Callable[[Recording], None]] = {
+    "standard": replay_macaw,
+    "no_advantage_head": replay_macaw,
+    "no_weight_transform": replay_macaw,
+}
+"""Beginning of a variant's name, and what replays it."""
