@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from benchmark import files
 from benchmark.data.sac import LOG_STD_CENTRE, LOG_STD_SPAN
 from benchmark.errors import DataError
-from benchmark.files import DATASETS, sha256_of_file, write_atomically
+from benchmark.files import sha256_of_file, write_atomically
 
 UNIFORM = -1
 WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3")
@@ -41,11 +42,17 @@ class Snapshots:
 
     @classmethod
     def from_weights(
-        cls, family_id: str, steps: Sequence[int], random_steps: int, weights: Sequence[Sequence[Sequence[object]]]
+        cls,
+        family_id: str,
+        steps: Sequence[int],
+        random_steps: int,
+        weights: Sequence[Sequence[Sequence[object]]],
     ) -> "Snapshots":
         """From float32 weights [task][snapshot][w1 ... b3], rounded to 16 bits."""
         stacked = {
-            name: np.stack([[np.asarray(snapshot[k]) for snapshot in task] for task in weights]).astype(np.float16)
+            name: np.stack([[np.asarray(snapshot[k]) for snapshot in task] for task in weights]).astype(
+                np.float16
+            )
             for k, name in enumerate(WEIGHTS)
         }
         return cls(family_id, tuple(steps), random_steps, stacked)
@@ -79,7 +86,11 @@ class Snapshots:
 
     def save(self, path: Path) -> None:
         """Write the file in one step."""
-        header = {"family": self.family_id, "steps": json.dumps(self.steps), "random_steps": str(self.random_steps)}
+        header = {
+            "family": self.family_id,
+            "steps": json.dumps(self.steps),
+            "random_steps": str(self.random_steps),
+        }
         write_atomically(path, lambda temporary: save_file(self.weights, temporary, metadata=header))
 
     @classmethod
@@ -104,7 +115,7 @@ class Snapshots:
 
 def shipped_path(family_name: str) -> Path:
     """Where a family's snapshots lie in the project."""
-    return DATASETS / "snapshots" / f"{family_name}.safetensors"
+    return files.DATASETS / "snapshots" / f"{family_name}.safetensors"
 
 
 def fingerprint(family_name: str) -> str:
@@ -118,7 +129,9 @@ class GaussianPolicies:
     def __init__(self, weights: list[Array]) -> None:
         self.weights = weights
 
-    def distribution(self, observations: NDArray[np.floating], group: slice | int = slice(None)) -> tuple[Array, Array]:
+    def distribution(
+        self, observations: NDArray[np.floating], group: slice | int = slice(None)
+    ) -> tuple[Array, Array]:
         """Mean and standard deviation before the tanh, (group, lane, action), of (group, lane, observation)."""
         w1, b1, w2, b2, w3, b3 = (weight[group] for weight in self.weights)
         hidden = np.maximum(observations.astype(np.float64) @ w1 + b1, 0)

@@ -1,0 +1,116 @@
+"""The catalog: what every data set's content must be, and what scores are measured against.
+
+`datasets/catalog.toml` holds, per family identity: MuJoCo version, SHA-256 of the snapshot file, content hash per size
+and tier, reference returns. `datasets/snapshots/<family>.csv` holds the measured returns of all snapshots.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from benchmark import families, files
+from benchmark.data import snapshots as shipped
+from benchmark.data.dataset import dataset_id
+from benchmark.data.references import Blind, References
+from benchmark.errors import DataError
+from benchmark.families.family import Family
+
+HEADER = (
+    "# Made by: python -m benchmark data catalog. Content hashes per size and tier; returns per task.\n\n"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalog says of one family."""
+
+    mujoco: str
+    """MuJoCo version that recorded."""
+    snapshots: str
+    """SHA-256 of the snapshot file."""
+    hashes: Mapping[str, Mapping[str, str]]
+    """Content hash by size and tier."""
+    references: References
+    """Reference returns."""
+
+    def with_hash(self, size: str, tier: str, content_hash: str) -> "Entry":
+        """The same with one content hash set."""
+        return replace(self, hashes={**self.hashes, size: {**self.hashes.get(size, {}), tier: content_hash}})
+
+
+def catalog_path() -> Path:
+    """Where the catalog lies in the project."""
+    return files.DATASETS / "catalog.toml"
+
+
+def _read() -> dict[str, Any]:
+    path = catalog_path()
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the catalog {path} is missing or damaged ({error}). It ships with the project: git checkout -- {path}"
+        ) from error
+
+
+def entry(family: Family) -> Entry:
+    """The family's entry; raises DataError where it is missing or damaged."""
+    found = _read().get(family.id)
+    if found is None:
+        raise DataError(
+            f"{catalog_path()} has no entry for {family.id}: its data are not standardised yet. "
+            f"Measure them with: python -m benchmark data catalog --family {family.name}"
+        )
+    try:
+        blind = {name: Blind(one["expert"], tuple(one["returns"])) for name, one in found["blind"].items()}
+        lists = {name: tuple(found["references"][name]) for name in ("random", "expert", "still")}
+        return Entry(found["mujoco"], found["snapshots"], found["hashes"], References(**lists, blind=blind))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"the entry of {family.id} in {catalog_path()} is damaged (at {error}). Restore it: "
+            f"git checkout -- {catalog_path()}"
+        ) from error
+
+
+def write_entry(family: Family, new: Entry) -> None:
+    """Put the family's entry into the catalog, in one step."""
+    catalog = _read() if catalog_path().exists() else {}
+    references = asdict(new.references)
+    blind = references.pop("blind")
+    catalog[family.id] = {
+        "mujoco": new.mujoco, "snapshots": new.snapshots, "hashes": new.hashes, "references": references, "blind": blind,
+    }  # fmt: skip
+    files.write_text(catalog_path(), HEADER + tomli_w.dumps(dict(sorted(catalog.items()))))
+
+
+def references(family_name: str) -> References:
+    """Reference returns of a family; raises DataError where the catalog does not have them."""
+    return entry(families.family(family_name)).references
+
+
+def expected_hash(family: Family, tier: str, size: str) -> str:
+    """The content hash that this data set must have; raises DataError where the catalog has none."""
+    identity = dataset_id(family, tier, size)
+    found = entry(family).hashes.get(size, {}).get(tier)
+    if found is None:
+        raise DataError(
+            f"{catalog_path()} has no content hash for {identity}: it is not standardised yet. Measure it with: "
+            f"python -m benchmark data catalog --family {family.name}"
+        )
+    return found
+
+
+def check_snapshots(family: Family) -> None:
+    """Raise DataError unless the shipped snapshot file is the one that the catalog was made with."""
+    path = shipped.shipped_path(family.name)
+    if not path.exists():
+        shipped.Snapshots.load(path)
+    if files.sha256_of_file(path) != entry(family).snapshots:
+        raise DataError(
+            f"the behaviour snapshots {path} are not those that {catalog_path()} was made with. "
+            f"Restore both: git checkout -- {path} {catalog_path()}"
+        )

@@ -1,0 +1,231 @@
+"""Recording: roll the behaviour snapshots out into episodes, bit for bit the same on every machine.
+
+    tier     behaviour of each task
+    random   uniformly random actions
+    medium   the one snapshot whose return is nearest to half way between random and expert
+    expert   the last snapshot
+    mixed    the whole training life: every snapshot for its share, episodes in the order of training age
+
+An episode's random numbers depend on (family, tier, task, snapshot, number of the episode) and on nothing else, so
+neither lanes nor threads matter, and the small data set's episodes are the first ones of each snapshot in the full.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.behaviour import (
+    TiledPolicies,
+    grid_actions,
+    on_grid,
+    squashed_gaussian_log_probs,
+    uniform_log_prob,
+)
+from benchmark.data.dataset import COLUMNS, TIERS, Dataset, Progress, concatenated, no_progress
+from benchmark.data.snapshots import UNIFORM, Snapshots
+from benchmark.errors import DataError, UnknownNameError
+from benchmark.families.family import Array, Family
+from benchmark.families.simulation import BatchSimulation
+from benchmark.randomness import numpy_stream
+
+LANES = 1024
+"""Episodes simulated at once."""
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """One episode to record."""
+
+    task: int
+    snapshot: int
+    episode: int
+    """Counts the episodes of this task and snapshot."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Which data set is recorded from which behaviour."""
+
+    family: Family
+    snapshots: Snapshots
+    tier: str
+    transitions: int
+    """Transitions per task; reached exactly where the episodes' lengths allow, else to half an episode."""
+    medium: Sequence[int] = ()
+    """Per task, the snapshot that tier `medium` is made of."""
+
+    def __post_init__(self) -> None:
+        if self.tier not in TIERS:
+            raise UnknownNameError("tier", self.tier, TIERS)
+        if self.snapshots.family_id != self.family.id or self.snapshots.tasks != self.family.tasks:
+            raise DataError(
+                f"the behaviour snapshots are of {self.snapshots.family_id} ({self.snapshots.tasks} tasks), not of "
+                f"{self.family.id} ({self.family.tasks} tasks); restore them: git checkout -- datasets/snapshots"
+            )
+        if self.tier == "medium" and len(self.medium) != self.family.tasks:
+            raise DataError(
+                f"tier medium of {self.family.id}: its snapshots are known for {len(self.medium)} tasks only."
+            )
+
+    def shares(self, task: int) -> Mapping[int, float]:
+        """Share of the transitions of each snapshot, young to old."""
+        if self.tier == "mixed":
+            return self.snapshots.life_shares
+        if self.tier == "medium":
+            return {self.medium[task]: 1.0}
+        return {UNIFORM if self.tier == "random" else self.snapshots.last: 1.0}
+
+
+def record(
+    recording: Recording, identity: str, tasks: Sequence[int] | None = None, lanes: int = LANES,
+    threads: int | None = None, progress: Progress = no_progress,
+) -> Dataset:  # fmt: skip
+    """Record all tasks (or these, rising) into a data set of that identity; `progress` counts tasks."""
+    tasks = range(recording.family.tasks) if tasks is None else tasks
+    together = max(1, lanes * recording.family.horizon // recording.transitions)
+    parts = []
+    for start in range(0, len(tasks), together):
+        progress(start, len(tasks))
+        parts.append(_record_tasks(recording, tasks[start : start + together], lanes, threads))
+    progress(len(tasks), len(tasks))
+    return concatenated(identity, parts)
+
+
+def episode_counts(
+    shares: Mapping[int, float], transitions: int, horizon: int, known: Mapping[int, Sequence[int]]
+) -> dict[int, int]:
+    """Number of episodes of each snapshot, given the lengths of its first episodes as far as they are `known`.
+
+    The running total of transitions follows the running total of the shares to the nearest whole episode, so that
+    rounding errors do not add up; every snapshot gets one episode at least. Episodes not known yet are taken to
+    last to the horizon.
+    """
+    counts, total, target = {}, 0, 0.0
+    for snapshot, share in shares.items():
+        target += share * transitions
+        lengths, count = known.get(snapshot, ()), 0
+        while count == 0 or total < target - horizon / 2:
+            total += lengths[count] if count < len(lengths) else horizon
+            count += 1
+        counts[snapshot] = count
+    return counts
+
+
+def _record_tasks(recording: Recording, tasks: Sequence[int], lanes: int, threads: int | None) -> Columns:
+    """Columns of a data set of these tasks: wave after wave until no episode is missing."""
+    waves: list[Columns] = []
+    known: dict[int, dict[int, list[int]]] = {task: {} for task in tasks}
+    place: dict[Job, int] = {}
+    while True:
+        wanted = _jobs(recording, known)
+        missing = [job for job in wanted if job not in place]
+        if not missing:
+            break
+        for start in range(0, len(missing), lanes):
+            jobs = missing[start : start + lanes]
+            wave = simulate(recording, jobs, threads)
+            waves.append(wave)
+            for job, length in zip(jobs, wave["lengths"].tolist(), strict=True):
+                place[job] = len(place)
+                known[job.task].setdefault(job.snapshot, []).append(length)
+    together = {name: np.concatenate([wave[name] for wave in waves]) for name in COLUMNS}
+    return _flat(together, np.array([place[job] for job in wanted]))
+
+
+def _jobs(recording: Recording, known: Mapping[int, Mapping[int, Sequence[int]]]) -> list[Job]:
+    """The episodes of a data set in their order, as far as is known before they are recorded."""
+    size, horizon = recording.transitions, recording.family.horizon
+    return [
+        Job(task, snapshot, episode)
+        for task, lengths in known.items()
+        for snapshot, count in episode_counts(recording.shares(task), size, horizon, lengths).items()
+        for episode in range(count)
+    ]
+
+
+def _flat(episodes: Columns, order: NDArray[np.int64]) -> Columns:
+    """Chosen episodes (lane, step, ...) as flat arrays, what lies beyond an episode's end left out."""
+    lengths = episodes["lengths"][order]
+    steps = np.arange(episodes["rewards"].shape[1] + 1)
+    inside, observed = steps[:-1] < lengths[:, None], steps <= lengths[:, None]
+    flat = {name: episodes[name][order] for name in COLUMNS}
+    for name in ("actions", "rewards", "log_probs"):
+        flat[name] = flat[name][inside]
+    return flat | {"observations": flat["observations"][observed]}
+
+
+class _Lanes:
+    """The behaviour of all lanes: what each does next, and how likely that was."""
+
+    def __init__(self, recording: Recording, jobs: Sequence[Job]) -> None:
+        family = recording.family
+        streams = [
+            numpy_stream(0, "record", family.id, recording.tier, job.task, job.snapshot, job.episode)
+            for job in jobs
+        ]
+        states = [family.reset(random) for random in streams]
+        self.qpos, self.qvel = (np.stack(part) for part in zip(*states, strict=True))
+        tasks, numbers = (np.array([getattr(job, name) for job in jobs]) for name in ("task", "snapshot"))
+        uniform = numbers == UNIFORM
+        self._acting = np.flatnonzero(~uniform)
+        self._tiles = TiledPolicies(recording.snapshots, tasks[self._acting], numbers[self._acting])
+        shape = (family.horizon, family.action_size)
+        self._random = np.stack(
+            [
+                random.uniform(-1, 1, shape) if at_random else random.standard_normal(shape)
+                for random, at_random in zip(streams, uniform, strict=True)
+            ]
+        )
+        self._uniform_log_prob = uniform_log_prob(family.action_size)
+
+    def act(self, step: int, observations: NDArray[np.float32]) -> tuple[Array, Array]:
+        """Actions (lane, action) and log-densities (lane,), both on the grid."""
+        actions = self._random[:, step].copy()
+        log_probs = np.full(len(actions), self._uniform_log_prob)
+        mean, std = self._tiles.distribution(observations[self._acting])
+        actions[self._acting] = np.tanh(mean + std * actions[self._acting])
+        actions = grid_actions(actions)
+        log_probs[self._acting] = squashed_gaussian_log_probs(actions[self._acting], mean, std)
+        return actions, on_grid(log_probs)
+
+
+def simulate(recording: Recording, jobs: Sequence[Job], threads: int | None = None) -> Columns:
+    """The episodes of these jobs (equal task and snapshot side by side), as arrays (lane, step, ...)."""
+    family, count = recording.family, len(jobs)
+    lanes = _Lanes(recording, jobs)
+    arrays: Columns = {
+        "observations": np.zeros((count, family.horizon + 1, family.observation_size), np.float32),
+        "actions": np.zeros((count, family.horizon, family.action_size), np.float32),
+        "rewards": np.zeros((count, family.horizon), np.float32),
+        "log_probs": np.zeros((count, family.horizon), np.float32),
+        "tasks": np.array([job.task for job in jobs]),
+        "snapshots": np.array([job.snapshot for job in jobs]),
+        "lengths": np.zeros(count, np.int64),
+        "terminated": np.zeros(count, np.bool_),
+    }
+    observations, alive = arrays["observations"], np.arange(count)
+    with BatchSimulation(family, arrays["tasks"], threads) as simulation:
+        observations[:, 0] = simulation.reset(lanes.qpos, lanes.qvel)
+        for step in range(family.horizon):
+            actions, log_probs = lanes.act(step, observations[:, step])
+            after = simulation.step(actions[alive])
+            observations[alive, step + 1] = after.observations
+            arrays["actions"][alive, step], arrays["log_probs"][alive, step] = (
+                actions[alive],
+                log_probs[alive],
+            )
+            arrays["rewards"][alive, step] = after.rewards
+            arrays["lengths"][alive] += 1
+            arrays["terminated"][alive] = after.terminated
+            if after.terminated.any():
+                going_on = np.flatnonzero(~after.terminated)
+                alive = alive[going_on]
+                if not len(alive):
+                    break
+                simulation.keep(going_on)
+    return arrays

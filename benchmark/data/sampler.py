@@ -1,0 +1,173 @@
+"""Batches of transitions from flat arrays: what `TrainingData` promises, by index arithmetic on the device.
+
+    slot  ->  first row and number of rows of its task  ->  random rows  ->  index_select from the flat arrays
+
+Only rows of the tasks that a sampler is given are ever read. On the processor the arrays stay where they are, in the
+memory-mapped cache, so that data larger than memory can be sampled.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.algorithm import LifePart, Transitions
+from benchmark.data.dataset import PARTS, Dataset
+from benchmark.errors import ConfigError
+
+
+def outlook(dataset: Dataset, episodes: range, discount: float) -> NDArray[np.float32]:
+    """What became of each row of these episodes: (row, 4) of reward, terminated, return, final discount.
+
+    return = r_0 + gamma r_1 + ... to the end of the episode; final discount = gamma^(steps to the end), and zero
+    where the episode ended in a true terminal state. Summed in 64 bits.
+    """
+    starts = dataset.row_starts[episodes.start : episodes.stop + 1]
+    lengths, ended = np.diff(starts), np.asarray(dataset.terminated[episodes.start : episodes.stop])
+    ends = starts[1:] - starts[0]
+    rewards = np.asarray(dataset.rewards[starts[0] : starts[-1]], np.float64)
+    returns, discounts = np.zeros(len(rewards) + 1), np.zeros(len(rewards))
+    for back in range(1, int(lengths.max()) + 1):
+        long_enough = lengths >= back
+        rows = ends[long_enough] - back
+        returns[rows] = rewards[rows] + (discount * returns[rows + 1] if back > 1 else 0.0)
+        discounts[rows] = np.where(ended[long_enough], 0.0, discount**back)
+    terminated = np.zeros(len(rewards))
+    terminated[ends - 1] = ended
+    return np.stack([rewards, terminated, returns[:-1], discounts], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """The flat arrays of a data set as tensors on one device."""
+
+    observations: Tensor
+    actions: Tensor
+    outlook: Tensor
+    """(row, 4) as the function `outlook` gives; zero for tasks that may not be read."""
+    episodes: Tensor
+    """(row,), number of the episode; int32."""
+    final: Tensor
+    """(episode,), index of the final observation."""
+
+    def pick(self, rows: Tensor) -> Transitions:
+        """The transitions of rows (task, batch)."""
+        shape, flat = rows.shape, rows.reshape(-1)
+        episodes = self.episodes.index_select(0, flat).long()
+        first = flat + episodes
+        index = torch.cat([first, first + 1, self.final.index_select(0, episodes)])
+        seen = self.observations.index_select(0, index).view(3, *shape, -1)
+        rewards, terminated, returns, discounts = (
+            self.outlook.index_select(0, flat).view(*shape, 4).unbind(-1)
+        )
+        return Transitions(
+            observations=seen[0],
+            actions=self.actions.index_select(0, flat).view(*shape, -1),
+            rewards=rewards,
+            next_observations=seen[1],
+            terminated=terminated,
+            returns=returns,
+            final_observations=seen[2],
+            final_discounts=discounts,
+        )
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """The array's memory as a tensor, also where it is read-only; nobody writes into it here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="The given NumPy array is not writable", category=UserWarning
+        )
+        return torch.from_numpy(np.asarray(array))
+
+
+def _flat(dataset: Dataset, tasks: Sequence[int], discount: float, device: torch.device) -> _Flat:
+    future = np.zeros((dataset.rows, 4), np.float32)
+    for task in tasks:
+        rows = dataset.rows_of_task(task)
+        future[rows[0] : rows[-1] + 1] = outlook(dataset, dataset.episodes_of_task(task), discount)
+    numbers = np.arange(dataset.episodes, dtype=np.int32)
+    arrays = (
+        dataset.observations,
+        dataset.actions,
+        future,
+        np.repeat(numbers, dataset.lengths),
+        dataset.row_starts[1:] + numbers,
+    )
+    return _Flat(*(_tensor(array).to(device) for array in arrays))
+
+
+class Sampler:
+    """The data of some tasks of a data set; slot k is the k-th of them. Fulfils `TrainingData`."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        tasks: Sequence[int],
+        discount: float,
+        device: torch.device,
+        random: torch.Generator,
+    ) -> None:
+        """`random`: a generator on `device`; all draws come from it, so its state is the sampler's state."""
+        self.tasks = len(tasks)
+        self._device, self._random, self._id = device, random, dataset.id
+        self._flat = _flat(dataset, tasks, discount, device)
+        self._counts: dict[str, int] = {}
+        self._ranges: dict[str, tuple[Tensor, Tensor]] = {}
+        for part in ("all", *PARTS):
+            rows = [dataset.rows_of_task(task, part) for task in tasks]
+            self._counts[part] = min(map(len, rows))
+            edges = torch.tensor([[int(own[0]) if len(own) else 0, len(own)] for own in rows])
+            self._ranges[part] = (edges[:, 0].to(device), edges[:, 1].to(device))
+
+    def sample_tasks(self, count: int) -> Tensor:
+        """`count` different slots (all slots where there are fewer), int64 (task,), drawn uniformly."""
+        return torch.randperm(self.tasks, generator=self._random, device=self._device)[:count]
+
+    def transitions(self, tasks: Tensor, size: int) -> Transitions:
+        """`size` transitions per task drawn uniformly with replacement from all of the task's data."""
+        first, count = (edge.index_select(0, tasks)[:, None] for edge in self._ranges["all"])
+        return self._flat.pick(first + self._draw((len(tasks), size)) % count)
+
+    def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
+        """`size` consecutive transitions per task, from one random place in that part of the training life.
+
+        They may run over the end of an episode into the next. Raises ConfigError where a task has fewer.
+        """
+        if size > self._counts[part]:
+            raise ConfigError(
+                f"{size} consecutive transitions of {self._id} were asked for, but a task has only "
+                f"{self._counts[part]} in part '{part}'; ask for fewer, or take a larger data set."
+            )
+        first, count = (edge.index_select(0, tasks)[:, None] for edge in self._ranges[part])
+        place = first + self._draw((len(tasks), 1)) % (count - size + 1)
+        return self._flat.pick(place + torch.arange(size, device=self._device))
+
+    def _draw(self, shape: tuple[int, int]) -> Tensor:
+        """Integers so large that their remainders are as good as uniform."""
+        return torch.randint(2**62, shape, generator=self._random, device=self._device)
+
+
+def transitions_of(dataset: Dataset, task: int, rows: NDArray[np.int64], discount: float) -> Transitions:
+    """These rows of one task, in this order, as transitions (1, row) on the processor."""
+    episodes = dataset.episodes_of_task(task)
+    own = dataset.row_starts[episodes.start]
+    numbers = dataset.episode_of_rows(rows)
+    first = rows + numbers
+    future = outlook(dataset, episodes, discount)[rows - own]
+    arrays = (
+        dataset.observations[first],
+        dataset.actions[rows],
+        future[:, 0],
+        dataset.observations[first + 1],
+        future[:, 1],
+        future[:, 2],
+        dataset.observations[dataset.row_starts[numbers + 1] + numbers],
+        future[:, 3],
+    )
+    return Transitions(*(torch.from_numpy(np.array(array)[None]) for array in arrays))

@@ -1,0 +1,48 @@
+"""Making a family's behaviour the standard: measure it, record it, and write what the catalog says of it."""
+
+from collections.abc import Sequence
+
+from benchmark import families
+from benchmark.data import catalog
+from benchmark.data.dataset import TIERS, Progress, dataset_id, no_progress
+from benchmark.data.open import standard_recording
+from benchmark.data.record import record
+from benchmark.data.references import (
+    measure_references,
+    measure_snapshots,
+    returns_path,
+    write_snapshot_returns,
+)
+from benchmark.data.snapshots import Snapshots, fingerprint, shipped_path
+from benchmark.families.family import MUJOCO_VERSION, require_mujoco
+
+
+def measure(family_name: str, progress: Progress = no_progress) -> catalog.Entry:
+    """Measure the shipped snapshots anew, write their table and a catalog entry without content hashes."""
+    require_mujoco()
+    family = families.family(family_name)
+    snapshots = Snapshots.load(shipped_path(family.name))
+    write_snapshot_returns(returns_path(family.name), measure_snapshots(family, snapshots))
+    references = measure_references(family, snapshots, progress=progress)
+    new = catalog.Entry(MUJOCO_VERSION, fingerprint(family.name), {}, references)
+    catalog.write_entry(family, new)
+    return new
+
+
+def add_hashes(
+    family_name: str,
+    sizes: Sequence[str] = ("small",),
+    tiers: Sequence[str] = TIERS,
+    progress: Progress = no_progress,
+) -> catalog.Entry:
+    """Record these data sets and write their content hashes into the family's catalog entry."""
+    family = families.family(family_name)
+    catalog.check_snapshots(family)
+    current = catalog.entry(family)
+    for size in sizes:
+        for tier in tiers:
+            recording = standard_recording(family, tier, size)
+            dataset = record(recording, dataset_id(family, tier, size), progress=progress)
+            current = current.with_hash(size, tier, dataset.content_hash)
+            catalog.write_entry(family, current)
+    return current
