@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -105,6 +105,7 @@ class Transitions:
         return Transitions(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
 
 
+@runtime_checkable
 class TrainingData(Protocol):
     """The offline data of the train tasks, as `update` draws from it. All tensors are on the run's device."""
 

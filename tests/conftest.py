@@ -1,14 +1,12 @@
-"""Options of the whole suite, and shape checking of annotated functions while tests run."""
+"""Options of the whole suite, shape checking of annotated functions while tests run, and small data."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import runtime_checkable
 
+import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
-from benchmark.algorithm import TrainingData
-
-runtime_checkable(TrainingData)  # the type checker looks at instances, which plain protocols do not allow
 install_import_hook(["macaw", "baselines"], "beartype.beartype")
 
 
@@ -19,3 +17,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=Path(__file__).parent / "golden",
         help="folder of recordings of the authors' program to replay (default: the shipped ones)",
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recorded data of this test session go to a folder of their own, not to the user's."""
+    home = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMRL_CACHE", str(home / "cache"))
+        patch.setenv("MINARI_DATASETS_PATH", str(home / "minari"))
+        yield home
+
+
+@pytest.fixture
+def tiny_data() -> Callable[[str], object]:
+    """Opens a made-up data set of cheetah-dir: three episodes per task, the same for every tier."""
+    from benchmark.data.dataset import Dataset
+
+    random = np.random.default_rng(0)
+    episodes, horizon, tasks = 3, 200, 2
+    rows = tasks * episodes * horizon
+    dataset = Dataset(
+        id="omrl/cheetah-dir/mixed-v1",
+        observations=random.normal(size=(rows + tasks * episodes, 20)).astype(np.float32),
+        actions=random.uniform(-1, 1, size=(rows, 6)).astype(np.float32),
+        rewards=random.normal(size=rows).astype(np.float32),
+        log_probs=np.zeros(rows, np.float32),
+        tasks=np.repeat(np.arange(tasks, dtype=np.int32), episodes),
+        snapshots=np.zeros(tasks * episodes, np.int32),
+        lengths=np.full(tasks * episodes, horizon, np.int32),
+        terminated=np.zeros(tasks * episodes, np.bool_),
+    )
+    return lambda tier: dataset
