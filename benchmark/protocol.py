@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmark.algorithm import Policy, Transitions
-from benchmark.data.dataset import Dataset
+from benchmark.data.dataset import PARTS, TIERS, Dataset
 from benchmark.data.sampler import transitions_of
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.families.family import Family
@@ -32,9 +32,7 @@ EPISODES = 20
 CONTEXT_SIZE = 256
 """Transitions of context per test task, unless said otherwise."""
 
-TIER_SOURCES = ("mixed", "expert", "medium", "random")
-LIFE_SOURCES = ("early", "middle", "late")
-SOURCES = (*TIER_SOURCES, *LIFE_SOURCES, "other", "online")
+SOURCES = (*TIERS, *PARTS, "other", "online")
 
 OpenData = Callable[[str], Dataset]
 """Gives the family's data set of a tier."""
@@ -68,12 +66,10 @@ def offline_context(family: Family, task: int, choice: ContextChoice, open_data:
     A smaller context of the same source is a part of a larger one. Raises ConfigError where the task has fewer
     transitions than asked for.
     """
-    tier = choice.source if choice.source in TIER_SOURCES else "mixed"
+    tier = choice.source if choice.source in TIERS else "mixed"
     dataset = open_data(tier)
     source_task = other_task(family, task) if choice.source == "other" else task
-    rows = dataset.rows_of_task(source_task)
-    if choice.source in LIFE_SOURCES:
-        rows = np.array_split(rows, 3)[LIFE_SOURCES.index(choice.source)]
+    rows = dataset.rows_of_task(source_task, choice.source if choice.source in PARTS else "all")
     if choice.size > len(rows):
         raise ConfigError(
             f"context of {choice.size} transitions: task {source_task} of {dataset.id} has {len(rows)} "
