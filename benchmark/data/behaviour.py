@@ -1,7 +1,7 @@
 """What the behaviour snapshots do: exact actions, their log-densities, and measured returns.
 
-Actions lie on a grid of 2^-12 and log-densities are rounded to it, so that differences in the last bits of a matrix
-product (another processor, another number of lanes) do not reach the recorded data.
+Actions lie on a grid of 2^-12 and log-densities are rounded to it, so that differences in the last bits of a
+matrix product (another processor, another number of lanes) do not reach the recorded data.
 """
 
 import math
@@ -14,8 +14,8 @@ from benchmark.families.family import Array
 
 GRID = 2.0**-12
 TILE = 8
-"""Lanes per matrix product. Every product has this one shape, so that a lane's result does not depend on how many
-lanes there are, and is too small for the linear algebra library to start threads of its own."""
+"""Lanes per matrix product. Every product has this one shape, so that a lane's result does not depend on how
+many lanes there are, and is too small for the linear algebra library to start threads of its own."""
 
 
 def on_grid(values: Array) -> Array:
@@ -24,7 +24,7 @@ def on_grid(values: Array) -> Array:
 
 
 def grid_actions(values: Array) -> Array:
-    """Actions on the grid and at least one cell inside (-1, 1), where a squashed Gaussian's density is finite."""
+    """Actions on the grid, one cell or more inside (-1, 1), where a squashed Gaussian's density is finite."""
     return np.clip(on_grid(values), GRID - 1, 1 - GRID)
 
 
@@ -35,7 +35,8 @@ def squashed_gaussian_log_probs(actions: Array, mean: Array, std: Array) -> Arra
     """
     noise = (np.arctanh(actions) - mean) / std
     terms = -0.5 * np.square(noise) - np.log(std) - np.log1p(-np.square(actions))
-    return terms.sum(-1) - 0.5 * math.log(2 * math.pi) * actions.shape[-1]
+    log_probs: Array = terms.sum(-1) - 0.5 * math.log(2 * math.pi) * actions.shape[-1]
+    return log_probs
 
 
 def uniform_log_prob(action_size: int) -> float:
@@ -62,7 +63,7 @@ class TiledPolicies:
         self._inputs = np.zeros((int(tiles.sum()), TILE, snapshots.weights["w1"].shape[2]))
 
     def distribution(self, observations: NDArray[np.float32]) -> tuple[Array, Array]:
-        """Mean and standard deviation before the tanh, (lane, action), of observations (lane, observation)."""
+        """Mean and std before the tanh, (lane, action), of observations (lane, observation)."""
         self._inputs.reshape(-1, self._inputs.shape[-1])[self._slots] = observations
         mean, std = self._policies.distribution(self._inputs)
         return mean.reshape(-1, mean.shape[-1])[self._slots], std.reshape(-1, std.shape[-1])[self._slots]

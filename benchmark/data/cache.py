@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.dataset import COLUMNS, Dataset, check_consistent
+from benchmark.data.dataset import COLUMNS, Dataset, check_consistent, raw_bytes
 from benchmark.errors import DataError
 from benchmark.files import replacing
 
@@ -58,14 +58,14 @@ def write(dataset: Dataset) -> Path:
         if folder.exists():  # another process was faster
             return folder
         raise DataError(
-            f"the cache {folder} of {dataset.id} cannot be written: {error}. Free some space, or set OMRL_CACHE to "
-            "another folder."
+            f"the cache {folder} of {dataset.id} cannot be written: {error}. Free some space, or set "
+            "OMRL_CACHE to another folder."
         ) from error
     return folder
 
 
 def load(identity: str, content_hash: str) -> Dataset:
-    """The cached data set, memory-mapped and read-only; raises DataError where it is not what its name says."""
+    """The cached data set, memory-mapped, read-only; raises DataError where it is not what its name says."""
     folder = folder_of(content_hash)
     try:
         shapes = _read_manifest(folder / MANIFEST, identity, content_hash)
@@ -74,13 +74,13 @@ def load(identity: str, content_hash: str) -> Dataset:
             for name, dtype in COLUMNS.items()
         }
         dataset = Dataset(identity, **columns)
-        check_consistent(dataset, "it")
+        check_consistent(dataset)
         if dataset.content_hash != content_hash:
             raise ValueError(f"its content has the hash {dataset.content_hash}")
-    except (OSError, ValueError, KeyError, TypeError, IndexError, DataError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(
-            f"the cache {folder} of {identity} is damaged or incomplete: {error}. Delete this folder; it is made anew "
-            "from the Minari data set, or recorded again, when it is next needed."
+            f"the cache {folder} of {identity} is damaged or incomplete: {error}. Delete this folder; it is "
+            "made anew from the Minari data set, or recorded again, when it is next needed."
         ) from error
     return dataset
 
@@ -109,7 +109,7 @@ def _header(shape: tuple[int, ...], dtype: str) -> bytes:
 def _write_column(path: Path, array: NDArray[Any], dtype: str) -> None:
     with path.open("wb") as file:
         file.write(_header(array.shape, dtype))
-        file.write(memoryview(np.ascontiguousarray(array, dtype=dtype)).cast("B"))
+        file.write(raw_bytes(array, dtype))
         file.flush()
         os.fsync(file.fileno())
 

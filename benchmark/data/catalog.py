@@ -1,7 +1,7 @@
 """The catalog: what every data set's content must be, and what scores are measured against.
 
-`datasets/catalog.toml` holds, per family identity: MuJoCo version, SHA-256 of the snapshot file, content hash per size
-and tier, reference returns. `datasets/snapshots/<family>.csv` holds the measured returns of all snapshots.
+`datasets/catalog.toml` holds, per family identity: MuJoCo version, SHA-256 of the snapshot file, content hash
+per size and tier, reference returns. `datasets/snapshots/<family>.csv` holds the returns of all snapshots.
 """
 
 import tomllib
@@ -53,7 +53,8 @@ def _read() -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"the catalog {path} is missing or damaged ({error}). It ships with the project: git checkout -- {path}"
+            f"the catalog {path} is missing or damaged ({error}). It ships with the project: "
+            f"git checkout -- {path}"
         ) from error
 
 
@@ -82,8 +83,12 @@ def write_entry(family: Family, new: Entry) -> None:
     references = asdict(new.references)
     blind = references.pop("blind")
     catalog[family.id] = {
-        "mujoco": new.mujoco, "snapshots": new.snapshots, "hashes": new.hashes, "references": references, "blind": blind,
-    }  # fmt: skip
+        "mujoco": new.mujoco,
+        "snapshots": new.snapshots,
+        "hashes": new.hashes,
+        "references": references,
+        "blind": blind,
+    }
     files.write_text(catalog_path(), HEADER + tomli_w.dumps(dict(sorted(catalog.items()))))
 
 
@@ -98,7 +103,7 @@ def expected_hash(family: Family, tier: str, size: str) -> str:
     found = entry(family).hashes.get(size, {}).get(tier)
     if found is None:
         raise DataError(
-            f"{catalog_path()} has no content hash for {identity}: it is not standardised yet. Measure it with: "
+            f"{catalog_path()} has no content hash for {identity}: it is not standardised yet. Measure it: "
             f"python -m benchmark data catalog --family {family.name}"
         )
     return found

@@ -1,11 +1,11 @@
-"""A data set in memory: flat arrays of whole episodes, tasks in order, behaviour from young to old within a task.
+"""A data set: flat arrays of whole episodes, tasks in order, behaviour from young to old within a task.
 
     episode        |<------- episode 0 ------->|<- episode 1 ->| ...
-    observations   o0   o1   ...   o199   o200 | o0   ...           one more than actions: the final one is kept
+    observations   o0   o1   ...   o199   o200 | o0   ...         one more than actions: the final one is kept
     actions        a0   a1   ...   a199        | a0   ...
     rewards        r0   r1   ...   r199        | r0   ...
 
-A *row* is one transition. Row r of episode e has its observation at index r + e, its next observation at r + e + 1.
+A *row* is one transition. Row r of episode e has its observation at index r + e, the next one at r + e + 1.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def no_progress(done: int, total: int) -> None:
 
 
 def dataset_id(family: Family, tier: str, size: str = "small") -> str:
-    """Identity such as `omrl/cheetah-vel/mixed-v1`; raises UnknownNameError for a tier or size there is not."""
+    """Identity such as `omrl/cheetah-vel/mixed-v1`; raises UnknownNameError for an unknown tier or size."""
     if tier not in TIERS:
         raise UnknownNameError("tier", tier, TIERS)
     if size not in SIZES:
@@ -110,13 +110,11 @@ class Dataset:
         """Numbers of the task's episodes; raises DataError where there are none."""
         first, last = np.searchsorted(self.tasks, [task, task + 1])
         if first == last:
-            raise DataError(
-                f"data set {self.id} has no episodes of task {task}; its tasks end at {self.tasks[-1]}."
-            )
+            raise DataError(f"{self.id} has no episodes of task {task}; its last task is {self.tasks[-1]}.")
         return range(int(first), int(last))
 
     def rows_of_task(self, task: int, part: str = "all") -> NDArray[np.int64]:
-        """Row numbers of the task, or of one of PARTS of its training life; raises UnknownNameError, DataError."""
+        """Row numbers of a task or a part of its training life; raises UnknownNameError, DataError."""
         episodes = self.episodes_of_task(task)
         rows = np.arange(self.row_starts[episodes.start], self.row_starts[episodes.stop])
         if part == "all":
@@ -144,10 +142,14 @@ def content_hash(columns: dict[str, NDArray[Any]]) -> str:
     """SHA-256 over the names, types, shapes and bytes of the arrays, in the order of COLUMNS."""
     digest = hashlib.sha256()
     for name, dtype in COLUMNS.items():
-        array = np.ascontiguousarray(columns[name], dtype=dtype)
-        digest.update(json.dumps([name, dtype, array.shape]).encode())
-        digest.update(memoryview(array).cast("B") if array.size else b"")
+        digest.update(json.dumps([name, dtype, columns[name].shape]).encode())
+        digest.update(raw_bytes(columns[name], dtype))
     return digest.hexdigest()
+
+
+def raw_bytes(array: NDArray[Any], dtype: str) -> memoryview:
+    """The bytes of the array in C order and this type; a view where it is so already."""
+    return np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8).data
 
 
 def concatenated(identity: str, parts: Sequence[dict[str, NDArray[Any]]]) -> Dataset:
@@ -156,13 +158,13 @@ def concatenated(identity: str, parts: Sequence[dict[str, NDArray[Any]]]) -> Dat
     return Dataset(identity, **joined)
 
 
-def check_consistent(dataset: Dataset, source: str) -> None:
-    """Raise DataError unless the lengths of the arrays fit together; `source` says where they came from."""
+def check_consistent(dataset: Dataset) -> None:
+    """Raise ValueError unless the arrays hold whole episodes in the order of tasks."""
     rows, episodes = int(dataset.row_starts[-1]), dataset.episodes
     expected = {"observations": rows + episodes, "actions": rows, "rewards": rows, "log_probs": rows}
     expected |= dict.fromkeys(("tasks", "snapshots", "lengths", "terminated"), episodes)
     wrong = [name for name, length in expected.items() if len(getattr(dataset, name)) != length]
     if wrong or (np.diff(dataset.tasks) < 0).any() or (dataset.lengths < 1).any():
-        raise DataError(
-            f"{source} does not hold whole episodes in task order (see: {', '.join(wrong) or 'tasks'})."
+        raise ValueError(
+            f"its episodes are not whole, or not in task order (see: {', '.join(wrong) or 'tasks'})"
         )

@@ -1,4 +1,4 @@
-"""Opening a data set: from the flat cache, else from its Minari form, else recorded anew, and checked every time.
+"""Opening a data set: from the flat cache, else its Minari form, else recorded anew; checked every time.
 
 flat cache there?  --yes--------------------------------------------.
    no: Minari data set there?  --yes--> ingest --.                  |
@@ -20,8 +20,8 @@ def open_dataset(
 ) -> Dataset:
     """The data set of a family, recorded first where it is not here yet.
 
-    Raises DataError where anything is missing, damaged or not what the catalog says; SimulatorVersionError where
-    it must be recorded with another MuJoCo; UnknownNameError for names there are not.
+    Raises DataError where anything is missing, damaged or not what the catalog says; SimulatorVersionError
+    where another MuJoCo is installed; UnknownNameError for unknown names.
     """
     family = families.family(family_name)
     identity = dataset_id(family, tier, size)
@@ -33,7 +33,7 @@ def open_dataset(
         else:
             dataset = record_standard(family, tier, size, progress)
             _check_hash(dataset, expected, "what was just recorded")
-            store.write(dataset, store.describe(family, tier, size, dataset.content_hash))
+            store.write(family, dataset, store.describe(family, tier, dataset.content_hash))
         cache.write(dataset)
         del dataset
     return cache.load(identity, expected)
@@ -43,9 +43,9 @@ def _check_hash(dataset: Dataset, expected: str, what: str) -> None:
     if dataset.content_hash != expected:
         raise DataError(
             f"{what} is not the standard's {dataset.id}: its content hash is {dataset.content_hash}, and "
-            f"{catalog.catalog_path()} says {expected}. Nothing was kept. Restore datasets/ (git checkout -- datasets) "
-            "and delete a Minari data set of that name; if it stays, this machine computes otherwise than others: "
-            "please report it."
+            f"{catalog.catalog_path()} says {expected}. Nothing was kept. Restore datasets/ "
+            "(git checkout -- datasets) and delete a Minari data set of that name. If that does not help, "
+            "this machine computes otherwise than others: please report it."
         )
 
 

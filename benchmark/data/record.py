@@ -6,8 +6,8 @@
     expert   the last snapshot
     mixed    the whole training life: every snapshot for its share, episodes in the order of training age
 
-An episode's random numbers depend on (family, tier, task, snapshot, number of the episode) and on nothing else, so
-neither lanes nor threads matter, and the small data set's episodes are the first ones of each snapshot in the full.
+An episode's random numbers depend on (family, tier, task, snapshot, number of the episode) and on nothing
+else, so neither lanes nor threads matter, and the small data set's episodes are among those of the full one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,8 +64,8 @@ class Recording:
             raise UnknownNameError("tier", self.tier, TIERS)
         if self.snapshots.family_id != self.family.id or self.snapshots.tasks != self.family.tasks:
             raise DataError(
-                f"the behaviour snapshots are of {self.snapshots.family_id} ({self.snapshots.tasks} tasks), not of "
-                f"{self.family.id} ({self.family.tasks} tasks); restore them: git checkout -- datasets/snapshots"
+                f"the behaviour snapshots are of {self.snapshots.family_id} ({self.snapshots.tasks} tasks), "
+                f"not of {self.family.id} ({self.family.tasks} tasks); git checkout -- datasets/snapshots"
             )
         if self.tier == "medium" and len(self.medium) != self.family.tasks:
             raise DataError(
@@ -99,11 +99,11 @@ def record(
 def episode_counts(
     shares: Mapping[int, float], transitions: int, horizon: int, known: Mapping[int, Sequence[int]]
 ) -> dict[int, int]:
-    """Number of episodes of each snapshot, given the lengths of its first episodes as far as they are `known`.
+    """Number of episodes of each snapshot, given the lengths of its first episodes as far as `known`.
 
-    The running total of transitions follows the running total of the shares to the nearest whole episode, so that
-    rounding errors do not add up; every snapshot gets one episode at least. Episodes not known yet are taken to
-    last to the horizon.
+    The running total of transitions follows the running total of the shares to the nearest whole episode, so
+    that rounding errors do not add up; every snapshot gets one episode at least. Episodes not known yet are
+    taken to last to the horizon.
     """
     counts, total, target = {}, 0, 0.0
     for snapshot, share in shares.items():

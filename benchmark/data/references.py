@@ -1,7 +1,7 @@
-"""Reference returns: of random actions, of the experts, of standing still, of the blind expert, of every snapshot.
+"""Reference returns: of random actions, experts, standing still, the blind expert, and every snapshot.
 
-All are means of the evaluation's 20 episodes from its fixed initial states (`benchmark.rollouts`), and are measured
-once, when a family's behaviour is shipped: `catalog.py` keeps them.
+All are means of the evaluation's 20 episodes from its fixed initial states (`benchmark.rollouts`), and are
+measured once, when a family's behaviour is shipped: `catalog.py` keeps them.
 """
 
 import csv
@@ -20,7 +20,7 @@ from benchmark.data.snapshots import UNIFORM, Snapshots
 from benchmark.errors import DataError
 from benchmark.families.family import Array, Family, Split
 from benchmark.randomness import numpy_stream
-from benchmark.rollouts import episode_returns
+from benchmark.rollouts import Act, episode_returns
 
 EPISODES = 20
 """Episodes per task, as in the evaluation."""
@@ -34,7 +34,7 @@ class Blind:
     """The best single train expert of a split, on the split's test tasks: what no adaptation can reach."""
 
     expert: int
-    """The train task whose expert it is: argmax over train tasks i of the mean over test tasks j of R(i, j)."""
+    """Whose expert it is: argmax over train tasks i of the mean over test tasks j of R(i, j)."""
     returns: tuple[float, ...]
     """Its return on each test task, in the split's order."""
 
@@ -68,20 +68,16 @@ class SnapshotReturns:
 
 def stochastic_returns(family: Family, snapshots: Snapshots, number: int, episodes: int = EPISODES) -> Array:
     """Mean returns (task,) of the stochastic policies of one snapshot number (UNIFORM: of random actions)."""
-    tasks = np.arange(family.tasks)
-    noise = _noise(family, number, episodes)
-    step = iter(range(family.horizon))
+    noise, step = _noise(family, number, episodes), iter(range(family.horizon))
     if number == UNIFORM:
-        return episode_returns(
-            family, tasks, lambda observations: grid_actions(noise[:, :, next(step)]), episodes
-        ).mean(1)
-    policies = snapshots.policy(tasks, np.full(len(tasks), number))
+        return _mean_returns(family, lambda seen: grid_actions(noise[:, :, next(step)]), episodes)
+    policies = snapshots.policy(np.arange(family.tasks), np.full(family.tasks, number))
 
     def act(observations: NDArray[np.float32]) -> Array:
         mean, std = policies.distribution(observations)
         return grid_actions(np.tanh(mean + std * noise[:, :, next(step)]))
 
-    return episode_returns(family, tasks, act, episodes).mean(1)
+    return _mean_returns(family, act, episodes)
 
 
 def deterministic_returns(
@@ -91,20 +87,20 @@ def deterministic_returns(
 
     With `behaviour` the agent of that task acts in all of them.
     """
-    tasks = np.arange(family.tasks)
-    agents = tasks if behaviour is None else np.full(len(tasks), behaviour)
-    policies = snapshots.policy(agents, np.full(len(tasks), number))
-    return episode_returns(
-        family, tasks, lambda seen: np.tanh(policies.distribution(seen)[0]), episodes
-    ).mean(1)
+    agents = np.arange(family.tasks) if behaviour is None else np.full(family.tasks, behaviour)
+    policies = snapshots.policy(agents, np.full(family.tasks, number))
+    return _mean_returns(family, lambda seen: np.tanh(policies.distribution(seen)[0]), episodes)
 
 
 def still_returns(family: Family, episodes: int = EPISODES) -> Array:
     """Mean returns (task,) of standing still."""
-    shape = (family.tasks, episodes, family.action_size)
-    return episode_returns(family, range(family.tasks), lambda observations: np.zeros(shape), episodes).mean(
-        1
-    )
+    nothing = np.zeros((family.tasks, episodes, family.action_size))
+    return _mean_returns(family, lambda seen: nothing, episodes)
+
+
+def _mean_returns(family: Family, act: Act, episodes: int) -> Array:
+    means: Array = episode_returns(family, range(family.tasks), act, episodes).mean(1)
+    return means
 
 
 def _noise(family: Family, number: int, episodes: int) -> Array:
@@ -205,6 +201,6 @@ def read_snapshot_returns(path: Path) -> list[SnapshotReturns]:
         ]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(
-            f"the table of snapshot returns {path} is missing or damaged ({error}). It ships with the project: "
+            f"the snapshot returns {path} are missing or damaged ({error}). They ship with the project: "
             f"git checkout -- {path}"
         ) from error

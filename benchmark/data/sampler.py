@@ -2,8 +2,8 @@
 
     slot  ->  first row and number of rows of its task  ->  random rows  ->  index_select from the flat arrays
 
-Only rows of the tasks that a sampler is given are ever read. On the processor the arrays stay where they are, in the
-memory-mapped cache, so that data larger than memory can be sampled.
+Only rows of the tasks that a sampler is given are ever drawn. On the processor the arrays stay where they
+are, in the memory-mapped cache, so that data larger than memory can be sampled.
 """
 
 import warnings
@@ -24,8 +24,8 @@ from benchmark.errors import ConfigError
 def outlook(dataset: Dataset, episodes: range, discount: float) -> NDArray[np.float32]:
     """What became of each row of these episodes: (row, 4) of reward, terminated, return, final discount.
 
-    return = r_0 + gamma r_1 + ... to the end of the episode; final discount = gamma^(steps to the end), and zero
-    where the episode ended in a true terminal state. Summed in 64 bits.
+    return = r_0 + gamma r_1 + ... to the end of the episode; final discount = gamma^(steps to the end), and
+    zero where the episode ended in a true terminal state. Summed in 64 bits.
     """
     starts = dataset.row_starts[episodes.start : episodes.stop + 1]
     lengths, ended = np.diff(starts), np.asarray(dataset.terminated[episodes.start : episodes.stop])
@@ -62,9 +62,7 @@ class _Flat:
         first = flat + episodes
         index = torch.cat([first, first + 1, self.final.index_select(0, episodes)])
         seen = self.observations.index_select(0, index).view(3, *shape, -1)
-        rewards, terminated, returns, discounts = (
-            self.outlook.index_select(0, flat).view(*shape, 4).unbind(-1)
-        )
+        rewards, terminated, returns, discounts = self.outlook.index_select(0, flat).t().reshape(4, *shape)
         return Transitions(
             observations=seen[0],
             actions=self.actions.index_select(0, flat).view(*shape, -1),

@@ -2,8 +2,8 @@
 
     weight k:  (task, snapshot, ...)      k = w1, b1, w2, b2, w3, b3        float16
 
-The file *is* the behaviour: recording uses exactly these 16-bit weights, computed with in float64. Snapshot number
-`UNIFORM` (-1) means uniformly random actions, with which every agent's life began.
+The file *is* the behaviour: recording uses exactly these 16-bit weights, computed with in float64. Snapshot
+number `UNIFORM` (-1) means uniformly random actions, with which every agent's life began.
 """
 
 import json
@@ -60,7 +60,7 @@ class Snapshots:
     @property
     def tasks(self) -> int:
         """Number of tasks."""
-        return self.weights["w1"].shape[0]
+        return len(self.weights["w1"])
 
     @property
     def last(self) -> int:
@@ -132,7 +132,7 @@ class GaussianPolicies:
     def distribution(
         self, observations: NDArray[np.floating], group: slice | int = slice(None)
     ) -> tuple[Array, Array]:
-        """Mean and standard deviation before the tanh, (group, lane, action), of (group, lane, observation)."""
+        """Mean and std before the tanh, (group, lane, action), of (group, lane, observation)."""
         w1, b1, w2, b2, w3, b3 = (weight[group] for weight in self.weights)
         hidden = np.maximum(observations.astype(np.float64) @ w1 + b1, 0)
         hidden = np.maximum(hidden @ w2 + b2, 0)

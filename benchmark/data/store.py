@@ -1,31 +1,219 @@
-"""Minari form of a data set (written next; until then nothing is stored in it)."""
+"""The published form: one Minari HDF5 data set per family, tier and size; `minari.load_dataset` reads it.
 
+    $MINARI_DATASETS_PATH/omrl/<family>/<tier>-v<version>/data/main_data.hdf5     episodes
+                                                               metadata.json      task table, references, hash
+                                                               SHA256SUMS         of these two files
+
+Each episode's `infos` hold `task`, `snapshot` (-1: uniformly random actions) and `log_prob`, one per action.
+The folder is built under a hidden name and renamed: a writer that is killed leaves nothing that loads.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.dataset import Dataset
+import gymnasium
+import minari
+import numpy as np
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_storage import MinariStorage
+from minari.namespace import create_namespace, list_local_namespaces
+from minari.storage import get_dataset_path
+from numpy.typing import NDArray
+
+from benchmark.data import catalog
+from benchmark.data.dataset import Dataset, check_consistent, concatenated
+from benchmark.data.snapshots import Snapshots, shipped_path
+from benchmark.errors import DataError
 from benchmark.families.family import Family
+from benchmark.files import replacing, sha256_of_file
+
+FILES = ("main_data.hdf5", "metadata.json")
+SUMS = "SHA256SUMS"
+LICENCE = "MIT"
+UNREADABLE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, AssertionError)
+"""What Minari and h5py raise for files that are not as they were written."""
 
 
 def folder_of(identity: str) -> Path:
-    """Where the data set lies."""
-    return Path(identity)
+    """Where the Minari data set of this identity lies, or would lie."""
+    return Path(get_dataset_path(identity))
 
 
 def present(identity: str) -> bool:
-    """Whether it is there."""
-    return False
+    """Whether there is a Minari data set of this identity, sound or not."""
+    return folder_of(identity).exists()
+
+
+def describe(family: Family, tier: str, content_hash: str) -> dict[str, Any]:
+    """Metadata of a data set of the standard: everything a reader needs who does not have this project."""
+    known = catalog.entry(family)
+    snapshots = Snapshots.load(shipped_path(family.name))
+    references = asdict(known.references)
+    return {
+        "algorithm_name": "soft actor-critic, one agent per task",
+        "author": {"the maintainers of offline-meta-rl-benchmark"},
+        "description": (
+            f"Offline meta-reinforcement learning, family {family.id}, tier {tier}: behaviour of one soft "
+            "actor-critic agent per task, recorded from snapshots of its training life. infos hold task, "
+            "snapshot (-1: uniformly random actions) and log_prob, the log-density of each action under it."
+        ),
+        "requirements": [f"mujoco=={known.mujoco}", f"gymnasium=={gymnasium.__version__}"],
+        "licence": LICENCE,
+        "family": family.id,
+        "tier": tier,
+        "content_hash": content_hash,
+        "mujoco_version": known.mujoco,
+        "task_parameter": family.parameter,
+        "task_parameters": family.parameters.tolist(),
+        "splits": {name: asdict(split) for name, split in family.splits.items()},
+        "references": references,
+        "recipe": {
+            "snapshots_sha256": known.snapshots,
+            "snapshot_steps": list(snapshots.steps),
+            "random_steps": snapshots.random_steps,
+            "life_shares": {str(number): share for number, share in snapshots.life_shares.items()},
+        },
+        "recorded_on": platform.machine(),
+    }
+
+
+def write(family: Family, dataset: Dataset, metadata: Mapping[str, Any]) -> Path:
+    """Store the data set in Minari's form; returns its folder.
+
+    Raises DataError where one of that name is there already, or the disk does not take it.
+    """
+    folder = folder_of(dataset.id)
+    if folder.exists():
+        raise DataError(f"{folder} is there already; delete it to store {dataset.id} anew.")
+    try:
+        with replacing(folder) as temporary:
+            (temporary / "data").mkdir(parents=True)
+            _fill(family, dataset, metadata, temporary / "data")
+            _seal(temporary / "data")
+        _name_space(dataset.id)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"the Minari data set {folder} cannot be written: {error}. Free some space, or set "
+            "MINARI_DATASETS_PATH to another folder."
+        ) from error
+    return folder
+
+
+def _fill(family: Family, dataset: Dataset, metadata: Mapping[str, Any], folder: Path) -> None:
+    """Write the episodes task by task, so that memory holds one task's at a time."""
+    spec = gymnasium.spec(family.id)
+    environment = gymnasium.make(spec)
+    storage = MinariStorage.new(
+        folder, environment.observation_space, environment.action_space, env_spec=spec, data_format="hdf5"
+    )
+    environment.close()
+    storage.update_metadata({"dataset_id": dataset.id, "minari_version": minari.__version__, **metadata})
+    for task in np.unique(dataset.tasks):
+        storage.update_episodes(_buffers(dataset, dataset.episodes_of_task(int(task))))
+
+
+def _buffers(dataset: Dataset, episodes: Iterable[int]) -> Iterable[EpisodeBuffer]:
+    for number in episodes:
+        arrays, task, length = (
+            dataset.episode(number),
+            int(dataset.tasks[number]),
+            int(dataset.lengths[number]),
+        )
+        ended = np.zeros(length, np.bool_)
+        ended[-1] = True
+        terminated = bool(dataset.terminated[number])
+        yield EpisodeBuffer(
+            options={"task": task},
+            observations=np.asarray(arrays["observations"]),
+            actions=np.asarray(arrays["actions"]),
+            rewards=np.asarray(arrays["rewards"]),
+            terminations=ended & terminated,
+            truncations=ended & (not terminated),
+            infos={
+                "task": task,
+                "snapshot": int(dataset.snapshots[number]),
+                "log_prob": np.asarray(arrays["log_probs"]),
+            },
+        )
+
+
+def _seal(folder: Path) -> None:
+    """Write down the SHA-256 of the files, as `sha256sum --check` reads it, and flush all to disk."""
+    lines = [f"{sha256_of_file(folder / name)}  {name}\n" for name in FILES]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
+    for name in (*FILES, SUMS):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _name_space(identity: str) -> None:
+    """Tell Minari of the folders above the data set; another process may have done so at the same time."""
+    name = identity.rpartition("/")[0]
+    if name not in list_local_namespaces():
+        with suppress(ValueError):
+            create_namespace(name)
+
+
+def verify_files(identity: str) -> None:
+    """Raise DataError unless every byte of the Minari data set is as it was written."""
+    folder = folder_of(identity) / "data"
+    try:
+        text = (folder / SUMS).read_text(encoding="utf-8")
+        found = "".join(f"{sha256_of_file(folder / name)}  {name}\n" for name in FILES)
+    except (OSError, ValueError) as error:
+        raise _damaged(identity, f"it cannot be read: {error}") from error
+    if text != found:
+        wrong = [
+            name
+            for name, line in zip(FILES, found.splitlines(), strict=True)
+            if line not in text.splitlines()
+        ]
+        raise _damaged(
+            identity, f"{' and '.join(wrong) or SUMS} changed since it was written (see {folder / SUMS})"
+        )
 
 
 def ingest(identity: str) -> Dataset:
-    """Read it."""
-    raise NotImplementedError
+    """Read a Minari data set into flat arrays; raises DataError where it is damaged or not of this form."""
+    verify_files(identity)
+    try:
+        storage = MinariStorage.read(folder_of(identity) / "data")
+        found = storage.metadata["dataset_id"]
+        if found != identity:
+            raise ValueError(f"it calls itself {found}")
+        return read_episodes(identity, storage.get_episodes(range(storage.total_episodes)))
+    except UNREADABLE as error:
+        raise _damaged(identity, f"it cannot be read: {error}") from error
 
 
-def describe(family: Family, tier: str, size: str, content_hash: str) -> dict[str, Any]:
-    """Metadata."""
-    return {}
+def read_episodes(identity: str, episodes: Iterable[Mapping[str, Any]]) -> Dataset:
+    """A data set from episodes as Minari gives them, in task order; ValueError where that is broken."""
+    take: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "observations": lambda one: one["observations"],
+        "actions": lambda one: one["actions"],
+        "rewards": lambda one: one["rewards"],
+        "log_probs": lambda one: one["infos"]["log_prob"],
+        "tasks": lambda one: one["infos"]["task"],
+        "snapshots": lambda one: one["infos"]["snapshot"],
+        "lengths": lambda one: len(one["rewards"]),
+        "terminated": lambda one: one["terminations"][-1],
+    }
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in take}
+    for one in episodes:
+        for name, function in take.items():
+            columns[name].append(np.atleast_1d(function(one)))
+    dataset = concatenated(identity, [{name: np.concatenate(column) for name, column in columns.items()}])
+    check_consistent(dataset)
+    return dataset
 
 
-def write(dataset: Dataset, metadata: dict[str, Any]) -> None:
-    """Store it."""
+def _damaged(identity: str, what: str) -> DataError:
+    return DataError(
+        f"the Minari data set {folder_of(identity)} is damaged: {what}. Delete this folder; {identity} is "
+        "recorded again when it is next opened."
+    )
