@@ -105,6 +105,7 @@ def _add_data(verbs: Verbs) -> None:
     card.add_argument("--family", default="cheetah-dir", help="task family")
     catalog = _verb(actions, "catalog", "measure references and hashes into datasets/catalog.toml", "data_catalog")
     catalog.add_argument("--family", required=True, help="task family")
+    catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
 
 
 def _add_leaderboard(verbs: Verbs) -> None:

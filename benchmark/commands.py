@@ -135,15 +135,19 @@ def families(options: argparse.Namespace) -> None:
     """All families with their tasks and splits."""
     from benchmark import families as known
 
-    table = Table(title="task families")
-    for heading in ("family", "tasks", "observation", "action", "horizon", "splits (train / test)", "tasks differ in"):
-        table.add_column(heading)
     for name in known.FAMILIES:
         one = known.family(name)
-        splits = "\n".join(f"{key} {len(split.train)} / {len(split.test)}" for key, split in one.splits.items())
-        sizes = (one.tasks, one.observation_size, one.action_size, one.horizon)
-        table.add_row(one.id, *map(str, sizes), splits, one.parameter)
-    console.print(table)
+        console.print(f"[bold]{one.id}[/bold]  {one.tasks} tasks, {one.parameter}", highlight=False)
+        console.print(
+            f"    observation {one.observation_size}, action {one.action_size}, horizon {one.horizon} steps of "
+            f"{one.control_step:g} s",
+            highlight=False,
+        )
+        for key, split in one.splits.items():
+            test = " ".join(map(str, split.test)) if len(split.test) <= 8 else "all others"
+            console.print(
+                f"    split {key:14} {len(split.train):3} train, {len(split.test):2} test tasks ({test})", highlight=False
+            )
 
 
 def algorithms(options: argparse.Namespace) -> None:
@@ -160,6 +164,50 @@ def algorithms(options: argparse.Namespace) -> None:
             table.add_row(field.name, str(field.default), shown)
         console.print(table)
     console.print("Set one with --set name=value; your own: --algo path/to/file.py:Class (README.md).", highlight=False)
+
+
+def data_collect(options: argparse.Namespace) -> None:
+    """Train behaviour policies anew; the shipped ones stay until you copy the file over them."""
+    from benchmark.data.collect import CollectConfig, collect
+    from benchmark.families import family
+
+    name = family(options.family).name
+    config = CollectConfig(name, options.steps, options.workers, options.seed)
+    out = Path(options.out) / name
+    with _bar(f"training {name}", config.steps) as (progress, task):
+        snapshots = collect(config, out, progress=lambda step: progress.update(task, completed=step))
+    path = out / f"{name}.safetensors"
+    snapshots.save(path)
+    console.print(
+        f"snapshots of {snapshots.tasks} tasks are in {path}; logs beside it. To make them the family's behaviour: copy "
+        f"the file to datasets/snapshots/, then python -m benchmark data catalog --family {name}",
+        highlight=False,
+    )
+
+
+def data_record(options: argparse.Namespace) -> None:
+    """Record a data set, or find that it is there."""
+    dataset = _opener(options.family, options.size)(options.tier)
+    console.print(
+        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes, sha256 {dataset.content_hash}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def data_catalog(options: argparse.Namespace) -> None:
+    """Measure references, record all small data sets, write the catalog entry."""
+    from benchmark.data import standardise
+
+    with _bar("references") as (progress, task):
+        standardise.measure(
+            options.family, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    with _bar("content hashes") as (progress, task):
+        standardise.add_hashes(
+            options.family, options.sizes,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    console.print("datasets/catalog.toml is up to date")
 
 
 def leaderboard(options: argparse.Namespace) -> None:

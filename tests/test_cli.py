@@ -1,0 +1,134 @@
+"""The command line as a user meets it: a real process, its exit status, what it prints and leaves."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+TINY = ["--set", "hidden_size=8", "hidden_layers=2", "latent_size=4", "inner_batch=16", "outer_batch=16"]
+RUN = ["run", "--algo", "macaw", "--threads", "1", *TINY]
+
+
+def command(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments], capture_output=True, text=True, cwd=cwd, env=environment,
+        timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_help_explains_itself_at_once() -> None:
+    fastest = min(timed_help() for _ in range(5))
+    assert fastest < 0.3
+    done = command("--help")
+    for verb in ("run", "families", "algorithms", "data", "leaderboard", "examples:"):
+        assert verb in done.stdout
+
+
+def timed_help() -> float:
+    start = time.perf_counter()
+    command("--help")
+    return time.perf_counter() - start
+
+
+def test_families_and_algorithms_are_listed() -> None:
+    shown = command("families").stdout
+    assert re.search(r"cheetah-vel-v1 +40 tasks, target velocity", shown)
+    assert "split standard        35 train,  5 test tasks (2 7 15 23 26)" in shown
+    assert "policy_outer_lr" in command("algorithms").stdout
+
+
+def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> None:
+    options = [*RUN, "--evaluate-every", "2", "--out", str(tmp_path), "--contexts", "mixed", "online:200"]
+    done = command(*options, "--steps", "2", "--seeds", "0", "1")
+    assert done.returncode == 0, done.stderr
+    for text in ("un-adapted", "adapted", "score", "random", "blind", "expert", "context online of 200 transitions"):
+        assert text in done.stdout
+    folder = tmp_path / "cheetah-dir" / "macaw"
+    rows = pd.read_csv(folder / "seed-1" / "result.csv")
+    assert rows[["context", "task", "seed"]].to_numpy().tolist() == [
+        ["mixed", 0, 1], ["mixed", 1, 1], ["online", 0, 1], ["online", 1, 1],
+    ]  # fmt: skip
+    refused = command(*options, "--steps", "2")
+    assert refused.returncode == 2
+    assert "holds a finished run" in refused.stderr
+    assert command(*options, "--steps", "4", "--resume").returncode == 0
+    assert pd.read_csv(folder / "seed-0" / "metrics.csv")["step"].tolist() == [2, 4]
+    board = tmp_path / "board"
+    done = command("leaderboard", "--folder", str(board), "--add", str(folder / "seed-0"), str(folder / "seed-1"))
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(board / "leaderboard.csv")) == 4
+    assert (board / "figures" / "learning-curves.png").stat().st_size > 10_000
+    assert sorted(pd.read_csv(board / "curves" / "cheetah-dir" / "macaw.csv")["step"]) == [2, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--family", "cheeta-dir"], "unknown family 'cheeta-dir'. Did you mean 'cheetah-dir'"),
+        (["run", "--split", "standrd"], "Did you mean 'standard'"),
+        (["run", "--algo", "macaq"], "unknown algorithm 'macaq'. Did you mean 'macaw'"),
+        (["run", "--set", "tasks_per_stp=3"], "Did you mean 'tasks_per_step'"),
+        (["run", "--set", "tasks_per_step=many"], "tasks_per_step = 'many' has the wrong type"),
+        (["run", "--set", "tasks_per_step=0"], "tasks_per_step"),
+        (["run", "--tier", "mixd"], "Did you mean 'mixed'"),
+        (["run", "--size", "smal"], "Did you mean 'small'"),
+        (["run", "--contexts", "mixd"], "Did you mean 'mixed'"),
+        (["run", "--contexts", "mixed:many"], "--contexts takes SOURCE or SOURCE:SIZE"),
+        (["run", "--seeds", "one"], "--seeds takes whole numbers"),
+        (["run", "--steps", "-3"], "steps = -3 is too small"),
+        (["run", "--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["data", "record", "--family", "cheetah"], "unknown family 'cheetah'. Did you mean"),
+        (["leaderboard", "--add", "no/such/run"], "holds no result.csv"),
+    ],
+)
+def test_mistakes_get_one_message_and_no_traceback(arguments: list[str], message: str, tmp_path: Path) -> None:
+    if arguments[0] == "run":
+        arguments = [*arguments, "--out", str(tmp_path / "runs")]
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_terminated_process_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+    options = [*RUN, "--evaluate-every", "1000000", "--out", str(tmp_path), "--steps", "1000000"]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmark", *options], env=environment, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    config = tmp_path / "cheetah-dir" / "macaw" / "seed-0" / "config.toml"
+    deadline = time.monotonic() + 120
+    while not config.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    stopped = re.search(r"stopped by SIGTERM at step (\d+)", errors)
+    assert stopped
+    assert (config.parent / "checkpoint" / "latest.json").exists()
+    resumed = command(*options[:-1], str(int(stopped.group(1)) + 1), "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_the_readmes_algorithm_runs_as_it_stands(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert 40 <= len(code.splitlines()) <= 80
+    (tmp_path / "my_method.py").write_text(code)
+    done = command("run", "--algo", "my_method.py:RidgeCloning", "--steps", "300", "--out", "runs", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_csv(tmp_path / "runs" / "cheetah-dir" / "ridge-cloning" / "seed-0" / "result.csv")
+    assert rows["adapted_return"].mean() > rows["unadapted_return"].mean() + 100
+    again = command("run", "--algo", "my_method.py:RidgeCloning", "--steps", "400", "--resume", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
