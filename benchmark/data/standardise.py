@@ -8,6 +8,7 @@ from benchmark.data.dataset import TIERS, Progress, dataset_id, no_progress
 from benchmark.data.open import standard_recording
 from benchmark.data.record import record
 from benchmark.data.references import (
+    EPISODES,
     measure_references,
     measure_snapshots,
     returns_path,
@@ -17,13 +18,16 @@ from benchmark.data.snapshots import Snapshots, fingerprint, shipped_path
 from benchmark.families.family import MUJOCO_VERSION, require_mujoco
 
 
-def measure(family_name: str, progress: Progress = no_progress) -> catalog.Entry:
-    """Measure the shipped snapshots anew, write their table and a catalog entry without content hashes."""
+def measure(family_name: str, episodes: int = EPISODES, progress: Progress = no_progress) -> catalog.Entry:
+    """Measure the shipped snapshots anew, write their table and a catalog entry without content hashes.
+
+    The standard's entries are measured with the default number of episodes.
+    """
     require_mujoco()
     family = families.family(family_name)
     snapshots = Snapshots.load(shipped_path(family.name))
-    write_snapshot_returns(returns_path(family.name), measure_snapshots(family, snapshots))
-    references = measure_references(family, snapshots, progress=progress)
+    write_snapshot_returns(returns_path(family.name), measure_snapshots(family, snapshots, episodes))
+    references = measure_references(family, snapshots, episodes, progress)
     new = catalog.Entry(MUJOCO_VERSION, fingerprint(family.name), {}, references)
     catalog.write_entry(family, new)
     return new

@@ -40,8 +40,13 @@ UNREADABLE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeE
 
 
 def folder_of(identity: str) -> Path:
-    """Where the Minari data set of this identity lies, or would lie."""
-    return Path(get_dataset_path(identity))
+    """Where the Minari data set of this identity lies, or would lie; DataError where no folder can be there."""
+    try:
+        return Path(get_dataset_path(identity))
+    except OSError as error:
+        raise DataError(
+            f"Minari's folder cannot be used: {error}. Set MINARI_DATASETS_PATH to a folder that can be written."
+        ) from error
 
 
 def present(identity: str) -> bool:
