@@ -92,14 +92,15 @@ class LatentStep:
 
     def gradients(self, theta: Float[Tensor, " row"]) -> list[Tensor]:
         """From the gradient of theta, after `backward`, to those of the learned tensors."""
-        left = torch.cat((self._adapted, self._gradient, theta.unsqueeze(0)))
         latent = torch.addmv(self._z_sum, self._weight.t(), theta)
-        return [latent, left.t() @ torch.cat(self._right), self._adapted.sum(0) + theta]
+        left = torch.cat((self._adapted, self._gradient, theta.unsqueeze(0)))
+        weight = torch.mm(left.t(), torch.cat(self._right), out=_gradient_memory(self._weight))
+        return [latent, weight, self._adapted.sum(0) + theta]
 
 
 @dataclass(frozen=True)
 class MetaGradient:
-    """Gradients of the outer loss after an inner step."""
+    """Gradients of the outer loss after an inner step; those of W hold until the next step."""
 
     tensors: list[Tensor]
     """Of the network's learned tensors, in the order of `Network.tensors`."""
@@ -180,9 +181,17 @@ def theta_gradients(network: Network, theta: Sequence[Float[Tensor, " _"]]) -> l
     for block, gradient in zip(network.blocks, theta, strict=True):
         if block.transform is not None:
             latent, weight = block.transform.latent, block.transform.weight
-            gradients += [weight.t() @ gradient, torch.outer(gradient, latent)]
+            gradients.append(weight.t() @ gradient)
+            gradients.append(torch.outer(gradient, latent, out=_gradient_memory(weight)))
         gradients.append(gradient)
     return gradients
+
+
+def _gradient_memory(weight: Tensor) -> Tensor:
+    """The memory for the gradient of W, the same in every step: new pages cost as much as the product."""
+    if weight.grad is None:
+        weight.grad = torch.empty_like(weight)
+    return weight.grad
 
 
 def _block_step(block: Block, gradient: Tensor, inner_lr: list[Tensor]) -> PlainStep | LatentStep:
