@@ -62,7 +62,8 @@ class _Flat:
         first = flat + episodes
         index = torch.cat([first, first + 1, self.final.index_select(0, episodes)])
         seen = self.observations.index_select(0, index).view(3, *shape, -1)
-        rewards, terminated, returns, discounts = self.outlook.index_select(0, flat).t().reshape(4, *shape)
+        future = self.outlook.index_select(0, flat).t().contiguous()
+        rewards, terminated, returns, discounts = future.view(4, *shape)
         return Transitions(
             observations=seen[0],
             actions=self.actions.index_select(0, flat).view(*shape, -1),

@@ -45,7 +45,9 @@ def test_second_time_it_comes_from_the_cache(small_standard: Family, request: py
     assert open_dataset("cheetah-dir-v1").content_hash == first.content_hash
 
 
-def test_without_the_cache_it_comes_from_minari(small_standard: Family, request: pytest.FixtureRequest) -> None:
+def test_without_the_cache_it_comes_from_minari(
+    small_standard: Family, request: pytest.FixtureRequest
+) -> None:
     first = open_dataset("cheetah-dir").content_hash
     shutil.rmtree(cache.root())
     request.getfixturevalue("no_recording")
@@ -105,7 +107,9 @@ def test_sound_minari_data_of_other_content_are_refused(small_standard: Family) 
     assert str(store.folder_of(ID)) in str(caught.value)
 
 
-def test_other_snapshots_are_refused_before_anything_is_recorded(small_standard: Family, no_recording: None) -> None:
+def test_other_snapshots_are_refused_before_anything_is_recorded(
+    small_standard: Family, no_recording: None
+) -> None:
     random_snapshots(small_standard, seed=5).save(shipped_path("cheetah-dir"))
     with pytest.raises(DataError, match="are not those") as caught:
         open_dataset("cheetah-dir")

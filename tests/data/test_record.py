@@ -15,7 +15,6 @@ from benchmark.errors import DataError, UnknownNameError
 from benchmark.families.environment import TaskEnvironment
 from benchmark.families.family import Family
 from benchmark.randomness import numpy_stream
-
 from tests.data.synthetic import random_snapshots
 
 
@@ -35,7 +34,9 @@ def test_whole_episodes_do_not_depend_on_lanes_either(
     assert again.content_hash == cheetah_data.content_hash
 
 
-def test_a_task_recorded_alone_is_the_same(falling: Family, snapshots: Snapshots, falling_data: Dataset) -> None:
+def test_a_task_recorded_alone_is_the_same(
+    falling: Family, snapshots: Snapshots, falling_data: Dataset
+) -> None:
     alone = record(Recording(falling, snapshots, "mixed", 300), falling_data.id, tasks=[1])
     rows = falling_data.rows_of_task(1)
     assert np.array_equal(alone.actions, falling_data.actions[rows])
@@ -54,13 +55,18 @@ def test_actions_lie_on_the_grid_inside_the_open_interval(falling_data: Dataset)
     assert grid_actions(np.array([-1.0, 1.0])).tolist() == [GRID - 1, 1 - GRID]
 
 
-def _plain_log_prob(snapshots: Snapshots, task: int, number: int, observation: list[float], action: list[float]) -> float:
+def _plain_log_prob(
+    snapshots: Snapshots, task: int, number: int, observation: list[float], action: list[float]
+) -> float:
     """The density from its definition, one number at a time."""
-    w1, b1, w2, b2, w3, b3 = (snapshots.weights[n][task, number].astype(float) for n in ("w1", "b1", "w2", "b2", "w3", "b3"))
+    w1, b1, w2, b2, w3, b3 = (
+        snapshots.weights[n][task, number].astype(float) for n in ("w1", "b1", "w2", "b2", "w3", "b3")
+    )
     layer = observation
     for weight, bias, rectify in ((w1, b1, True), (w2, b2, True), (w3, b3, False)):
         sums = [
-            math.fsum(x * weight[i, j] for i, x in enumerate(layer)) + bias[0, j] for j in range(weight.shape[1])
+            math.fsum(x * weight[i, j] for i, x in enumerate(layer)) + bias[0, j]
+            for j in range(weight.shape[1])
         ]
         layer = [max(value, 0.0) for value in sums] if rectify else sums
     size, total = len(action), 0.0
@@ -71,7 +77,9 @@ def _plain_log_prob(snapshots: Snapshots, task: int, number: int, observation: l
     return total
 
 
-def test_log_probs_are_the_densities_of_the_stored_actions(snapshots: Snapshots, falling_data: Dataset) -> None:
+def test_log_probs_are_the_densities_of_the_stored_actions(
+    snapshots: Snapshots, falling_data: Dataset
+) -> None:
     episodes = falling_data.episode_of_rows(np.arange(falling_data.rows))
     checked = 0
     for row in range(0, falling_data.rows, 7):
@@ -98,7 +106,9 @@ def test_the_density_integrates_to_one(mean: float, std: float) -> None:
     assert math.exp(uniform_log_prob(3)) * 2**3 == pytest.approx(1)
 
 
-def test_mixed_is_the_whole_life_in_order_of_age(cheetah: Family, snapshots: Snapshots, cheetah_data: Dataset) -> None:
+def test_mixed_is_the_whole_life_in_order_of_age(
+    cheetah: Family, snapshots: Snapshots, cheetah_data: Dataset
+) -> None:
     for task in range(cheetah.tasks):
         episodes = cheetah_data.episodes_of_task(task)
         numbers = cheetah_data.snapshots[episodes.start : episodes.stop]
@@ -122,7 +132,9 @@ def test_the_other_tiers_are_one_behaviour_each(falling: Family, snapshots: Snap
 
 
 def test_a_larger_data_set_holds_the_smaller_ones_episodes(falling: Family, snapshots: Snapshots) -> None:
-    small, large = (record(Recording(falling, snapshots, "expert", size), "x", tasks=[0]) for size in (60, 200))
+    small, large = (
+        record(Recording(falling, snapshots, "expert", size), "x", tasks=[0]) for size in (60, 200)
+    )
     assert np.array_equal(large.actions[: small.rows], small.actions)
 
 
@@ -181,6 +193,8 @@ def test_episodes_of_any_length_come_nearest_to_the_size(lengths: list[int], sha
 
 def test_behaviour_of_another_family_is_refused(falling: Family) -> None:
     with pytest.raises(DataError, match="cheetah-vel-v1.*cheetah-dir-v1"):
-        Recording(falling, Snapshots("cheetah-vel-v1", (1,), 1, random_snapshots(falling, 1).weights), "mixed", 100)
+        Recording(
+            falling, Snapshots("cheetah-vel-v1", (1,), 1, random_snapshots(falling, 1).weights), "mixed", 100
+        )
     with pytest.raises(UnknownNameError, match="Did you mean 'mixed'"):
         Recording(falling, random_snapshots(falling), "mixd", 100)

@@ -49,7 +49,9 @@ def test_ingested_again_it_is_the_same(stored: Path, cheetah_data: Dataset) -> N
         assert np.array_equal(getattr(again, name), column)
 
 
-def test_true_terminations_survive(falling: Family, falling_data: Dataset, metadata: dict[str, object]) -> None:
+def test_true_terminations_survive(
+    falling: Family, falling_data: Dataset, metadata: dict[str, object]
+) -> None:
     folder = store.write(falling, falling_data, metadata)
     assert store.ingest(falling_data.id).content_hash == falling_data.content_hash
     for number, episode in enumerate(minari.MinariDataset(folder / "data")):
@@ -73,7 +75,10 @@ print(json.dumps({
 }))
 """
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, cheetah_data.id], capture_output=True, text=True, check=True
+        [sys.executable, "-W", "error", "-c", program, cheetah_data.id],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found = json.loads(run.stdout)
     assert found == {
@@ -110,7 +115,9 @@ def test_metadata_tell_what_a_reader_needs(stored: Path, cheetah: Family, cheeta
 
 @pytest.mark.parametrize("name", [*store.FILES, store.SUMS])
 @pytest.mark.parametrize("where", [0.0, 0.1, 0.5, 0.77, 0.9999])
-def test_one_flipped_byte_anywhere_is_found(stored: Path, cheetah_data: Dataset, name: str, where: float) -> None:
+def test_one_flipped_byte_anywhere_is_found(
+    stored: Path, cheetah_data: Dataset, name: str, where: float
+) -> None:
     content = bytearray((stored / name).read_bytes())
     content[int(where * len(content))] ^= 0x04
     (stored / name).write_bytes(content)
@@ -138,13 +145,17 @@ def test_damage_from_before_the_sums_were_made_is_found(stored: Path, cheetah_da
         path.write_bytes(content[:position] + bytes(64) + content[position + 64 :])
         store._seal(stored)
         try:
-            assert store.ingest(cheetah_data.id).content_hash != "" # readable, and then the hash tells
+            assert store.ingest(cheetah_data.id).content_hash != ""  # readable, and then the hash tells
         except DataError as error:
             assert str(stored.parent) in str(error)
 
 
 def test_a_writer_that_dies_leaves_nothing_that_loads(
-    cheetah: Family, cheetah_data: Dataset, metadata: dict[str, object], homes: Path, monkeypatch: pytest.MonkeyPatch
+    cheetah: Family,
+    cheetah_data: Dataset,
+    metadata: dict[str, object],
+    homes: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object) -> None:
         raise OSError("No space left on device")
