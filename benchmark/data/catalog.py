@@ -13,9 +13,9 @@ from typing import Any
 import tomli_w
 
 from benchmark import families, files
-from benchmark.data import snapshots as shipped
 from benchmark.data.dataset import dataset_id
-from benchmark.data.references import Blind, References
+from benchmark.data.references import Blind, References, returns_path
+from benchmark.data.snapshots import shipped_path
 from benchmark.errors import DataError
 from benchmark.families.family import Family
 
@@ -32,6 +32,8 @@ class Entry:
     """MuJoCo version that recorded."""
     snapshots: str
     """SHA-256 of the snapshot file."""
+    snapshot_returns: str
+    """SHA-256 of the table of the snapshots' returns, which tier `medium` is chosen by."""
     hashes: Mapping[str, Mapping[str, str]]
     """Content hash by size and tier."""
     references: References
@@ -58,6 +60,11 @@ def _read() -> dict[str, Any]:
         ) from error
 
 
+def has_entry(family: Family) -> bool:
+    """Whether the family is standardised; raises DataError where the catalog cannot be read."""
+    return family.id in _read()
+
+
 def entry(family: Family) -> Entry:
     """The family's entry; raises DataError where it is missing or damaged."""
     found = _read().get(family.id)
@@ -69,7 +76,8 @@ def entry(family: Family) -> Entry:
     try:
         blind = {name: Blind(one["expert"], tuple(one["returns"])) for name, one in found["blind"].items()}
         lists = {name: tuple(found["references"][name]) for name in ("random", "expert", "still")}
-        return Entry(found["mujoco"], found["snapshots"], found["hashes"], References(**lists, blind=blind))
+        texts = {name: found[name] for name in ("mujoco", "snapshots", "snapshot_returns")}
+        return Entry(**texts, hashes=found["hashes"], references=References(**lists, blind=blind))
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"the entry of {family.id} in {catalog_path()} is damaged (at {error}). Restore it: "
@@ -85,6 +93,7 @@ def write_entry(family: Family, new: Entry) -> None:
     catalog[family.id] = {
         "mujoco": new.mujoco,
         "snapshots": new.snapshots,
+        "snapshot_returns": new.snapshot_returns,
         "hashes": new.hashes,
         "references": references,
         "blind": blind,
@@ -111,11 +120,21 @@ def expected_hash(family: Family, tier: str, size: str) -> str:
 
 def check_snapshots(family: Family) -> None:
     """Raise DataError unless the shipped snapshot file is the one that the catalog was made with."""
-    path = shipped.shipped_path(family.name)
+    _check_file("behaviour snapshots", shipped_path(family.name), entry(family).snapshots)
+
+
+def check_returns(family: Family) -> None:
+    """Raise DataError unless the table of snapshot returns is the one that the catalog was made with."""
+    _check_file("snapshot returns", returns_path(family.name), entry(family).snapshot_returns)
+
+
+def _check_file(what: str, path: Path, sha256: str) -> None:
     if not path.exists():
-        shipped.Snapshots.load(path)
-    if files.sha256_of_file(path) != entry(family).snapshots:
         raise DataError(
-            f"the behaviour snapshots {path} are not those that {catalog_path()} was made with. "
+            f"{what} {path} are missing. They ship with the project: restore them (git checkout -- {path})."
+        )
+    if files.sha256_of_file(path) != sha256:
+        raise DataError(
+            f"{what} {path} are damaged, or are not those that {catalog_path()} was made with. "
             f"Restore both: git checkout -- {path} {catalog_path()}"
         )

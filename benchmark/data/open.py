@@ -60,4 +60,5 @@ def standard_recording(family: Family, tier: str, size: str) -> Recording:
 def record_standard(family: Family, tier: str, size: str, progress: Progress = no_progress) -> Dataset:
     """Record the standard's data set, without storing it."""
     catalog.check_snapshots(family)
+    catalog.check_returns(family)
     return record(standard_recording(family, tier, size), dataset_id(family, tier, size), progress=progress)

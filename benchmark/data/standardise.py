@@ -16,6 +16,7 @@ from benchmark.data.references import (
 )
 from benchmark.data.snapshots import Snapshots, fingerprint, shipped_path
 from benchmark.families.family import MUJOCO_VERSION, require_mujoco
+from benchmark.files import sha256_of_file
 
 
 def measure(family_name: str, episodes: int = EPISODES, progress: Progress = no_progress) -> catalog.Entry:
@@ -28,7 +29,8 @@ def measure(family_name: str, episodes: int = EPISODES, progress: Progress = no_
     snapshots = Snapshots.load(shipped_path(family.name))
     write_snapshot_returns(returns_path(family.name), measure_snapshots(family, snapshots, episodes))
     references = measure_references(family, snapshots, episodes, progress)
-    new = catalog.Entry(MUJOCO_VERSION, fingerprint(family.name), {}, references)
+    sums = (fingerprint(family.name), sha256_of_file(returns_path(family.name)))
+    new = catalog.Entry(MUJOCO_VERSION, *sums, hashes={}, references=references)
     catalog.write_entry(family, new)
     return new
 

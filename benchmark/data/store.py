@@ -40,12 +40,12 @@ UNREADABLE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeE
 
 
 def folder_of(identity: str) -> Path:
-    """Where the Minari data set of this identity lies, or would lie; DataError where no folder can be there."""
+    """Where the Minari data set of this identity lies, or would; DataError where no folder can be there."""
     try:
         return Path(get_dataset_path(identity))
     except OSError as error:
         raise DataError(
-            f"Minari's folder cannot be used: {error}. Set MINARI_DATASETS_PATH to a folder that can be written."
+            f"Minari's folder cannot be used: {error}. Set MINARI_DATASETS_PATH to one that can be written."
         ) from error
 
 
