@@ -190,8 +190,7 @@ class Macaw(Algorithm):
     def adapt(self, context: Transitions) -> Policy:
         """One inner step on the whole context of each task; the un-adapted policy where it is empty."""
         if context.size == 0:
-            theta = [block.expand(context.tasks, -1) for block in self._policy.theta()]
-            return deterministic_policy(self._policy.layers(theta))
+            return deterministic_policy(self._policy.repeated(context.tasks))
         value_step = self._value_step(context, differentiable=False)
         head, coefficient = self._head.theta(), self._coefficient
         policy_step = self._policy_step(context, value_step.layers, head, coefficient, differentiable=False)

@@ -10,7 +10,7 @@ and the functions below on the layers that the blocks make up. Source: MACAW, se
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,17 +25,20 @@ Layer = tuple[Float[Tensor, "task _ _"], Float[Tensor, "task 1 _"]]
 class LatentMap:
     """The learned latent z and matrix W behind a block of theta."""
 
-    latent: Float[Tensor, " latent"]
+    latent: Float[Tensor, "*task latent"]
     """z"""
-    weight: Float[Tensor, "row latent"]
+    weight: Float[Tensor, "*task row latent"]
     """W"""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of theta with its learned tensors: W z + c, or c alone where there is no latent."""
+    """A stretch of theta with its learned tensors: W z + c, or c alone where there is no latent.
 
-    bias: Float[Tensor, " row"]
+    Tensors with a leading task dimension are a block for each task.
+    """
+
+    bias: Float[Tensor, "*task row"]
     """c"""
     transform: LatentMap | None = None
     """z and W"""
@@ -46,11 +49,12 @@ class Block:
             return [self.bias]
         return [self.transform.latent, self.transform.weight, self.bias]
 
-    def theta(self) -> Float[Tensor, " row"]:
+    def theta(self) -> Float[Tensor, "*task row"]:
         """What enters the network."""
         if self.transform is None:
             return self.bias
-        return torch.addmv(self.bias, self.transform.weight, self.transform.latent)
+        image = self.transform.weight @ self.transform.latent.unsqueeze(-1)
+        return self.bias + image.squeeze(-1)
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,22 @@ class Network:
         return [tensor for block in self.blocks for tensor in block.tensors()]
 
     def theta(self) -> list[Tensor]:
-        """Theta of every block, each (row,)."""
+        """Theta of every block, each (row,), or (task, row) where blocks have a task dimension."""
         return [block.theta() for block in self.blocks]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Network":
+        """The same network with the function applied to every learned tensor."""
+        blocks = []
+        for block in self.blocks:
+            transform = block.transform
+            if transform is not None:
+                transform = LatentMap(function(transform.latent), function(transform.weight))
+            blocks.append(Block(function(block.bias), transform))
+        return Network(self.sizes, tuple(blocks))
+
+    def repeated(self, tasks: int) -> list[Layer]:
+        """Kernel and bias of every layer for so many tasks: the same, or their own where blocks have one."""
+        return self.layers([theta.expand(tasks, -1) for theta in self.theta()])
 
     def layers(self, theta: Sequence[Float[Tensor, "task _"]]) -> list[Layer]:
         """Kernel and bias of every layer, as views of the theta of every block."""

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from baselines.meta_bc import MetaBC
+from baselines.multitask_awr import MultitaskAWR
 from macaw.algorithm import Macaw
 from tests.golden.recording import RecordedData, Recording, config_of
 
@@ -92,6 +94,46 @@ def assert_adam(recording: Recording, after: list[Tensor], network: str, sequenc
     assert_all_close(moved, expected_move, f"{network}/{sequence} Adam step")
 
 
+def replay_meta_bc(recording: Recording) -> None:
+    config = MetaBC.Config(**config_of(recording), **batch_sizes(recording))
+    method = MetaBC(config, recording.family(), torch.device("cpu"), torch.Generator().manual_seed(0))
+    raw_inner_lr = torch.stack(recording.tensors("", "policy_log_lr"))
+    method.load_state(
+        method.state() | {"policy": recording.tensors("", "policy"), "raw_inner_lr": raw_inner_lr}
+    )
+
+    data = RecordedData(recording)
+    tasks = data.sample_tasks(config.tasks_per_step)
+    step = method.meta_step(
+        data.contiguous(tasks, config.inner_batch), data.transitions(tasks, config.outer_batch)
+    )
+    expected = recording.tensor("expected/outer_policy_loss")
+    assert_close(step.losses["policy_loss"][-1:], expected, "policy loss of the last task")
+    assert_all_close(step.gradient.tensors, recording.tensors("expected/grad/", "policy"), "policy gradient")
+    expected = torch.stack(recording.tensors("expected/grad/", "policy_log_lr"))
+    assert_close(step.gradient.raw_inner_lr, expected, "policy step sizes")
+    method.update(data)
+    assert_adam(recording, method.state()["policy"], "policy", "seq")
+
+
+def replay_multitask_awr(recording: Recording) -> None:
+    config = MultitaskAWR.Config(**config_of(recording), batch=recording.batch("outer").size)
+    method = MultitaskAWR(config, recording.family(), torch.device("cpu"), torch.Generator().manual_seed(0))
+    networks = {network: recording.tensors("", network) for network in ("value", "policy")}
+    method.load_state(method.state() | networks)
+
+    data = RecordedData(recording)
+    tasks = data.sample_tasks(config.tasks_per_step)
+    step = method.train_step(data.transitions(tasks, config.batch), tasks)
+    for name, gradients in (("value", step.value), ("policy", step.policy)):
+        expected = recording.tensor(f"expected/outer_{name}_loss")
+        assert_close(step.losses[f"{name}_loss"][-1:], expected, f"{name} loss of the last task")
+        assert_all_close(gradients, recording.tensors("expected/grad/", name), f"{name} gradient")
+    method.update(data)
+    for network in networks:
+        assert_adam(recording, method.state()[network], network, "seq")
+
+
 def batch_sizes(recording: Recording) -> dict[str, int]:
     return {f"{part}_batch": recording.batch(part).size for part in ("inner", "outer")}
 
@@ -114,5 +156,7 @@ REPLAYS: dict[str, Callable[[Recording], None]] = {
     "standard": replay_macaw,
     "no_advantage_head": replay_macaw,
     "no_weight_transform": replay_macaw,
+    "imitation": replay_meta_bc,
+    "multitask": replay_multitask_awr,
 }
 """Beginning of a variant's name, and what replays it."""

@@ -1,4 +1,6 @@
-"""Random training data in memory, for tests: as the suite's sampler gives it, but of any size and number type."""
+"""Random training data in memory, for tests: what the suite's sampler gives, but of any size."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,3 +58,34 @@ class InMemoryData:
         self.parts_asked.append(part)
         start = int(torch.randint(self._all.size - size + 1, (), generator=self._random))
         return self._all.map(lambda tensor: tensor[tasks, start : start + size])
+
+
+class FixedData(InMemoryData):
+    """The same batches in every step."""
+
+    def __init__(self, inner: Transitions, outer: Transitions) -> None:
+        super().__init__(family())
+        self._inner, self._outer = inner, outer
+
+    def sample_tasks(self, count: int) -> Tensor:
+        return torch.arange(self._outer.tasks)
+
+    def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
+        return self._inner
+
+    def transitions(self, tasks: Tensor, size: int) -> Transitions:
+        return self._outer
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Two states are bit-identical."""
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert_same(one[name], other[name])
+    else:
+        assert len(one) == len(other)
+        for part, other_part in zip(one, other, strict=True):
+            assert_same(part, other_part)

@@ -1,4 +1,4 @@
-"""What a user of `Macaw` relies on: adaptation per task, exact resuming, learning, and configuration errors."""
+"""What a user of `Macaw` relies on: adaptation per task, exact resuming, learning, configuration errors."""
 
 import io
 from types import SimpleNamespace
@@ -11,9 +11,10 @@ from torch import Tensor
 from benchmark.algorithm import LifePart
 from macaw.algorithm import Macaw, MacawConfig
 from macaw.validation import check_life_part
-from tests.macaw.data import InMemoryData, family, transitions
+from tests.macaw.data import FixedData, InMemoryData, assert_same, family, transitions
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "latent_size": 6, "inner_batch": 16, "outer_batch": 12}
+INNER_LR = ("policy_inner_lr", "value_inner_lr")
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"advantage_head": False},
@@ -24,7 +25,7 @@ VARIANTS: list[dict[str, Any]] = [
 
 def build(seed: int = 0, **fields: Any) -> Macaw:
     """A small method with inner steps large enough to see."""
-    config = MacawConfig(**(SMALL | {"policy_inner_lr": 0.05, "value_inner_lr": 0.05} | fields))
+    config = MacawConfig(**(SMALL | dict.fromkeys(INNER_LR, 0.05) | fields))
     return Macaw(config, family(), torch.device("cpu"), torch.Generator().manual_seed(seed))
 
 
@@ -94,18 +95,17 @@ def test_exploring_is_the_adapted_policy_with_noise() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_saved_method_goes_on_bit_for_bit(variant: dict[str, Any]) -> None:
-    macaw, data = build(**variant), InMemoryData(family())
-    macaw.update(data)
+    macaw = build(**variant)
+    macaw.update(InMemoryData(family()))
     file = io.BytesIO()
     torch.save(macaw.state(), file)
     file.seek(0)
-    resumed, resumed_data = build(seed=1, **variant), InMemoryData(family())
-    resumed_data.transitions, resumed_data.contiguous = data.transitions, data.contiguous  # type: ignore
+    resumed = build(seed=1, **variant)
     resumed.load_state(torch.load(file, weights_only=True))
     assert_same(resumed.state(), macaw.state())
-    inner, outer = transitions(family(), 3, 16, 1), transitions(family(), 3, 12, 2)
-    for method in (macaw, resumed):
-        method.update(Fixed(inner, outer))
+    fixed = FixedData(transitions(family(), 3, 16, 1), transitions(family(), 3, 12, 2))
+    macaw.update(fixed)
+    resumed.update(fixed)
     assert_same(resumed.state(), macaw.state())
     assert torch.equal(act(resumed, 2, 20), act(macaw, 2, 20))
 
@@ -127,14 +127,9 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_losses_of_a_fixed_batch_fall(variant: dict[str, Any]) -> None:
-    fields = {
-        "policy_outer_lr": 3e-3,
-        "value_outer_lr": 3e-3,
-        "policy_inner_lr": 1e-3,
-        "value_inner_lr": 1e-3,
-    }
-    macaw = build(**(fields | variant))
-    data = Fixed(transitions(family(), 4, 64, 1), transitions(family(), 4, 64, 2))
+    outer, inner = {"policy_outer_lr": 3e-3, "value_outer_lr": 3e-3}, dict.fromkeys(INNER_LR, 1e-3)
+    macaw = build(**outer, **inner, **variant)
+    data = FixedData(transitions(family(), 4, 64, 1), transitions(family(), 4, 64, 2))
     metrics = [macaw.update(data) for _ in range(60)]
     for name in ("loss", "value_loss", "policy_loss", "inner_value_loss"):
         assert metrics[-1][name] < metrics[0][name], name
@@ -170,31 +165,3 @@ def test_an_unknown_part_of_life_is_refused_by_name() -> None:
     config = SimpleNamespace(inner_data="first")  # the type checker of the tests stops the real class earlier
     with pytest.raises(ValueError, match="inner_data is 'first'.*one of 'all', 'early'"):
         check_life_part(config, "inner_data")
-
-
-class Fixed(InMemoryData):
-    """The same batches in every step."""
-
-    def __init__(self, inner: Any, outer: Any) -> None:
-        super().__init__(family())
-        self._inner, self._outer = inner, outer
-
-    def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Any:
-        return self._inner
-
-    def transitions(self, tasks: Tensor, size: int) -> Any:
-        return self._outer
-
-
-def assert_same(one: Any, other: Any) -> None:
-    """Bit-identical states."""
-    if isinstance(one, Tensor):
-        assert torch.equal(one, other)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for name in one:
-            assert_same(one[name], other[name])
-    else:
-        assert len(one) == len(other)
-        for part, other_part in zip(one, other, strict=True):
-            assert_same(part, other_part)

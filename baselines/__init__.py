@@ -1,0 +1,1 @@
+"""Methods that MACAW is compared with, one file each."""
