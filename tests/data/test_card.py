@@ -1,0 +1,82 @@
+"""Data cards: generated, and never apart from what they are generated from."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmark import families
+from benchmark.data import card, catalog
+from benchmark.data.collect import CollectConfig
+from benchmark.data.sac import SacConfig
+from benchmark.data.snapshots import Snapshots, shipped_path
+from benchmark.errors import DataError
+from benchmark.families.family import Family
+
+SHIPPED = [name for name in families.FAMILIES if shipped_path(name).exists()]
+
+RECIPE = """family = "cheetah-dir"
+steps = 8000
+workers = 1
+seed = 0
+[sac]
+hidden_size = 16
+"""
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_card_is_what_is_generated_today(name: str) -> None:
+    family = families.family(name)
+    assert card.card_path(name).read_text(encoding="utf-8") == card.card_text(family), (
+        f"the card has drifted: python -m benchmark data card --family {name}"
+    )
+    with Image.open(card.card_path(name).with_suffix(".png")) as picture:
+        assert min(picture.size) > 500
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_recipe_is_one_that_gives_such_snapshots(name: str) -> None:
+    recipe = card.read_recipe(name)
+    config = CollectConfig(**(recipe | {"sac": SacConfig(**recipe["sac"])}))
+    snapshots = Snapshots.load(shipped_path(name))
+    assert config.family == name
+    assert config.snapshot_steps == snapshots.steps
+    assert config.sac.random_steps == snapshots.random_steps
+    assert config.sac.hidden_size == snapshots.weights["b1"].shape[-1]
+
+
+@pytest.fixture
+def with_recipe(small_standard: Family) -> Family:
+    path = card.recipe_path(small_standard.name)
+    path.parent.mkdir()
+    path.write_text(RECIPE)
+    return small_standard
+
+
+def test_a_card_is_written_whole_and_the_same_again(with_recipe: Family, tmp_path: Path) -> None:
+    first = {path: path.read_bytes() for path in card.write_card("cheetah-dir")}
+    again = {path: path.read_bytes() for path in card.write_card("cheetah-dir")}
+    assert [path.name for path in first] == ["cheetah-dir.md", "cheetah-dir.png"]
+    assert first == again
+    assert sorted(path.name for path in (tmp_path / "datasets" / "cards").iterdir()) == [
+        path.name for path in first
+    ]
+
+
+def test_a_card_follows_what_it_describes(with_recipe: Family) -> None:
+    text = card.card_text(with_recipe)
+    known = catalog.entry(with_recipe)
+    assert known.hashes["small"]["mixed"] in text
+    assert f"| {known.references.expert[1]:.1f} |" in text
+    assert "--steps 8000 --workers 1 --seed 0" in text
+    catalog.write_entry(with_recipe, known.with_hash("small", "mixed", "f" * 64))
+    assert card.card_text(with_recipe) != text
+
+
+def test_a_damaged_recipe_is_named(with_recipe: Family) -> None:
+    path = card.recipe_path("cheetah-dir")
+    for damage in ("", "steps = 3\n", "not toml", "steps = 3\nsac = 4\n"):
+        path.write_text(damage)
+        with pytest.raises(DataError) as caught:
+            card.card_text(with_recipe)
+        assert str(path) in str(caught.value)
