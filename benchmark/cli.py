@@ -3,8 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from benchmark.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    Verbs: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLES = """\
 examples:
@@ -51,10 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def _verb(verbs: Verbs, name: str, text: str, command: str) -> argparse.ArgumentParser:
+def _verb(verbs: "Verbs", name: str, text: str, command: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(
         name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -62,7 +63,7 @@ def _verb(verbs: Verbs, name: str, text: str, command: str) -> argparse.Argument
     return parser
 
 
-def _add_run(verbs: Verbs) -> None:
+def _add_run(verbs: "Verbs") -> None:
     run = _verb(verbs, "run", "meta-train an algorithm, meta-test it, write result rows", "run")
     run.add_argument("--algo", default="macaw", help="built-in name, module:Class, or path/to/file.py:Class")
     run.add_argument("--family", default="cheetah-dir", help="task family")
@@ -73,29 +74,39 @@ def _add_run(verbs: Verbs) -> None:
     run.add_argument("--steps", type=int, help="meta-training steps (default: the family's)")
     run.add_argument("--device", default="cpu", help="torch device")
     run.add_argument("--threads", type=int, help="torch threads (default: all cores)")
-    run.add_argument("--evaluate-every", type=int, default=500, help="steps between evaluations and checkpoints")
+    run.add_argument(
+        "--evaluate-every", type=int, default=500, help="steps between evaluations and checkpoints"
+    )
     run.add_argument(
         "--contexts", nargs="+", default=["mixed"], metavar="SOURCE[:SIZE]",
         help="contexts to test with: mixed, expert, medium, random, early, middle, late, other, online; "
         "size in transitions, 256 if not given",
     )  # fmt: skip
-    run.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="algorithm settings")
+    run.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="algorithm settings"
+    )
     run.add_argument("--resume", action="store_true", help="go on with the run that lies in the folder")
     run.add_argument("--out", default="runs", help="runs go to OUT/<family>/<algorithm>/seed-<k>")
 
 
-def _add_data(verbs: Verbs) -> None:
+def _add_data(verbs: "Verbs") -> None:
     data = verbs.add_parser("data", help="list, collect, record, verify, card: the offline data sets")
     actions = data.add_subparsers(metavar="ACTION", required=True)
     _verb(actions, "list", "list the data sets and which are recorded here", "data_list")
-    collect = _verb(actions, "collect", "train the behaviour policies of a family anew (hours; resumes)", "data_collect")
+    collect = _verb(
+        actions, "collect", "train the behaviour policies of a family anew (hours; resumes)", "data_collect"
+    )
     collect.add_argument("--family", required=True, help="task family")
     collect.add_argument("--steps", type=int, default=100_000, help="environment steps per task")
     collect.add_argument("--workers", type=int, default=2, help="worker processes; part of the recipe")
     collect.add_argument("--seed", type=int, default=0, help="seed of everything")
-    collect.add_argument("--out", default="collect", help="checkpoints, logs and snapshots go to OUT/<family>")
+    collect.add_argument(
+        "--out", default="collect", help="checkpoints, logs and snapshots go to OUT/<family>"
+    )
     record = _verb(actions, "record", "record a data set from the shipped behaviour policies", "data_record")
-    verify = _verb(actions, "verify", "check hashes of snapshots, recorded data sets and caches", "data_verify")
+    verify = _verb(
+        actions, "verify", "check hashes of snapshots, recorded data sets and caches", "data_verify"
+    )
     for parser in (record, verify):
         parser.add_argument("--family", default="cheetah-dir", help="task family")
         parser.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
@@ -103,12 +114,21 @@ def _add_data(verbs: Verbs) -> None:
     verify.add_argument("--all", action="store_true", help="verify all that is recorded here")
     card = _verb(actions, "card", "write the data card of a family: datasets/cards/<family>.md", "data_card")
     card.add_argument("--family", default="cheetah-dir", help="task family")
-    catalog = _verb(actions, "catalog", "measure references and hashes into datasets/catalog.toml", "data_catalog")
+    catalog = _verb(
+        actions, "catalog", "measure references and hashes into datasets/catalog.toml", "data_catalog"
+    )
     catalog.add_argument("--family", required=True, help="task family")
     catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
 
 
-def _add_leaderboard(verbs: Verbs) -> None:
-    board = _verb(verbs, "leaderboard", "aggregate the result rows into leaderboard/leaderboard.csv, print it", "leaderboard")
-    board.add_argument("--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs")
+def _add_leaderboard(verbs: "Verbs") -> None:
+    board = _verb(
+        verbs,
+        "leaderboard",
+        "aggregate the result rows into leaderboard/leaderboard.csv, print it",
+        "leaderboard",
+    )
+    board.add_argument(
+        "--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs"
+    )
     board.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from benchmark.errors import ConfigError
@@ -23,7 +31,7 @@ console = Console()
 
 
 @contextmanager
-def _bar(text: str, total: int | None = None) -> Iterator[tuple[Progress, int]]:
+def _bar(text: str, total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar and its task number."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
@@ -43,7 +51,10 @@ def _opener(family: str, size: str) -> "OpenData":
     def open_data(tier: str) -> Dataset:
         with _bar(f"data {family} {tier} {size}") as (progress, task):
             dataset = open_dataset(
-                family, tier, size, progress=lambda done, total: progress.update(task, completed=done, total=total)
+                family,
+                tier,
+                size,
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
             progress.update(task, total=1, completed=1, visible=False)
         return dataset
@@ -72,7 +83,12 @@ def run(options: argparse.Namespace) -> None:
     configs = [RunConfig(seed=seed, **common) for seed in _seeds(options.seeds)]
     open_data = _opener(family.name, options.size)
     frames = [
-        _one_run(config, Path(options.out) / family.name / kind.name / f"seed-{config.seed}", open_data, options.resume)
+        _one_run(
+            config,
+            Path(options.out) / family.name / kind.name / f"seed-{config.seed}",
+            open_data,
+            options.resume,
+        )
         for config in configs
     ]
     import pandas as pd
@@ -124,7 +140,14 @@ def _print_results(frame: "pd.DataFrame") -> None:
         table = Table(title=f"returns, mean of {seeds} seed(s), context {context} of {size} transitions")
         for heading in ("test task", "un-adapted", "adapted", "score", "random", "blind", "expert"):
             table.add_column(heading, justify="right")
-        columns = ["unadapted_return", "adapted_return", "score", "random_return", "blind_return", "expert_return"]
+        columns = [
+            "unadapted_return",
+            "adapted_return",
+            "score",
+            "random_return",
+            "blind_return",
+            "expert_return",
+        ]
         by_task = part.groupby("task")[columns].mean()
         for task, row in [*by_task.iterrows(), ("mean", by_task.mean())]:
             table.add_row(str(task), *(f"{row[column]:.1f}" for column in columns))
@@ -146,7 +169,8 @@ def families(options: argparse.Namespace) -> None:
         for key, split in one.splits.items():
             test = " ".join(map(str, split.test)) if len(split.test) <= 8 else "all others"
             console.print(
-                f"    split {key:14} {len(split.train):3} train, {len(split.test):2} test tasks ({test})", highlight=False
+                f"    split {key:14} {len(split.train):3} train, {len(split.test):2} test tasks ({test})",
+                highlight=False,
             )
 
 
@@ -163,7 +187,9 @@ def algorithms(options: argparse.Namespace) -> None:
             shown = getattr(field.type, "__name__", str(field.type)).replace("typing.", "")
             table.add_row(field.name, str(field.default), shown)
         console.print(table)
-    console.print("Set one with --set name=value; your own: --algo path/to/file.py:Class (README.md).", highlight=False)
+    console.print(
+        "Set one with --set name=value; your own: --algo path/to/file.py:Class (README.md).", highlight=False
+    )
 
 
 def data_collect(options: argparse.Namespace) -> None:

@@ -55,7 +55,7 @@ def as_act(algorithm: Algorithm, policy: Policy, family: Family, device: torch.d
         values: NDArray[np.floating] = actions.detach().cpu().numpy()
         if not np.isfinite(values).all():
             raise AlgorithmError(f"the policy of {algorithm.name} gave actions that are not finite.")
-        return np.clip(values, -1.0, 1.0)
+        return np.asarray(np.clip(values, -1.0, 1.0))
 
     return act
 
@@ -97,7 +97,8 @@ class Evaluator:
         """The recorded context (task, size) of all test tasks."""
         if choice not in self._contexts:
             parts = [
-                offline_context(self.family, task, choice, self.open_data, self.discount) for task in self.tasks
+                offline_context(self.family, task, choice, self.open_data, self.discount)
+                for task in self.tasks
             ]
             self._contexts[choice] = concatenate(parts, dim=0).map(lambda tensor: tensor.to(self.device))
         return self._contexts[choice]
@@ -118,9 +119,14 @@ class Evaluator:
             policies = [adapt(algorithm, context) for context in contexts]
             size = max(context.size for context in contexts)
             adapted = np.concatenate(
-                [self._returns(algorithm, [task], [policy]) for task, policy in zip(self.tasks, policies, strict=True)]
+                [
+                    self._returns(algorithm, [task], [policy])
+                    for task, policy in zip(self.tasks, policies, strict=True)
+                ]
             )
-            return Evaluation(choice, size, adapted, self._returns(algorithm, self.tasks, [adapt(algorithm, empty)]))
+            return Evaluation(
+                choice, size, adapted, self._returns(algorithm, self.tasks, [adapt(algorithm, empty)])
+            )
         pair = [adapt(algorithm, self.context(choice)), adapt(algorithm, empty)]
         both = self._returns(algorithm, self.tasks * 2, pair)
         return Evaluation(choice, choice.size, both[: len(self.tasks)], both[len(self.tasks) :])

@@ -50,7 +50,9 @@ def episode_returns(
     """Undiscounted returns (task, lane) of one episode per lane from the evaluation's fixed initial states."""
     returns = np.zeros((len(tasks), lanes))
 
-    def add(step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], rewards: Array, *_: object) -> None:
+    def add(
+        step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], rewards: Array, *_: object
+    ) -> None:
         returns.reshape(-1)[alive] += rewards
 
     _run(family, tasks, act, lanes, initial_states(family, len(tasks), lanes), threads, add)
@@ -79,8 +81,13 @@ def record_episodes(
     states = initial_states(family, len(tasks), lanes, *stream)
     observations[:, 0] = _run(family, tasks, act, lanes, states, None, store)
     grid = (len(tasks), lanes)
-    arrays = (observations, all_actions, all_rewards, lengths, terminated)
-    return Episodes(*(array.reshape(grid + array.shape[1:]) for array in arrays))
+    return Episodes(
+        observations.reshape(*grid, *observations.shape[1:]),
+        all_actions.reshape(*grid, *all_actions.shape[1:]),
+        all_rewards.reshape(*grid, family.horizon),
+        lengths.reshape(grid),
+        terminated.reshape(grid),
+    )
 
 
 def _run(

@@ -1,8 +1,8 @@
 """The one training loop: meta-train, evaluate every N steps, checkpoint, resume bit for bit.
 
-    RUN/config.toml    everything, resolved        RUN/metrics.csv   one row per evaluation
-    RUN/checkpoint/    the last good state         RUN/timing.csv    wall-clock and memory, apart because they vary
-    RUN/result.csv     one row per test task and context source, written at the end
+RUN/config.toml    everything, resolved        RUN/metrics.csv   one row per evaluation
+RUN/checkpoint/    the last good state         RUN/timing.csv    wall-clock and memory, apart because they vary
+RUN/result.csv     one row per test task and context source, written at the end
 """
 
 import io
@@ -25,8 +25,9 @@ from torch import Tensor
 from benchmark import families
 from benchmark.algorithm import Algorithm, FamilyDescription
 from benchmark.checkpoint import Checkpoints, not_finite
-from benchmark.data.catalog import References, references
+from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
+from benchmark.data.references import References
 from benchmark.data.sampler import Sampler
 from benchmark.errors import AlgorithmError, BenchmarkError, RunError
 from benchmark.evaluation import Evaluation, Evaluator, calling
@@ -84,7 +85,9 @@ class Run:
         self.algorithm = self._build(kind)
         discount = self.settings.discount
         self.data = Sampler(self.dataset, self.split.train, discount, self.device, self.data_random)
-        self.evaluator = Evaluator(self.family, self.split.test, open_data, discount, self.device, self.random)
+        self.evaluator = Evaluator(
+            self.family, self.split.test, open_data, discount, self.device, self.random
+        )
         self.step = 0
         self.sums: dict[str, Tensor] = {}
         self.rows: list[dict[str, float]] = []
@@ -144,7 +147,9 @@ class Run:
             text = tomli_w.dumps(_without_none({**self.identity(), "steps": self.config.steps}))
             write_text(config_path, text)
         except OSError as error:
-            raise RunError(f"the run's folder {self.folder} cannot be written: {error}. Choose another --out.") from error
+            raise RunError(
+                f"the run's folder {self.folder} cannot be written: {error}. Choose another --out."
+            ) from error
 
     def _load(self, state: Mapping[str, Any]) -> None:
         try:
@@ -186,7 +191,11 @@ class Run:
                     self._evaluate_during_training()
                     seconds = done_before + time.perf_counter() - clock
                     self.timing.append(
-                        {"step": self.step, "seconds": round(seconds, 2), "peak_memory_mib": peak_memory_mib()}
+                        {
+                            "step": self.step,
+                            "seconds": round(seconds, 2),
+                            "peak_memory_mib": peak_memory_mib(),
+                        }
                     )
                     self._write_curves()
                     self.save()
@@ -204,7 +213,9 @@ class Run:
         except Exception as error:  # noqa: BLE001 - someone else's code
             raise calling(f"{self.algorithm.name}.update at step {self.step + 1}", error) from error
         if not isinstance(metrics, Mapping) or "loss" not in metrics:
-            raise AlgorithmError(f"{self.algorithm.name}.update must return a mapping of metrics with 'loss' in it.")
+            raise AlgorithmError(
+                f"{self.algorithm.name}.update must return a mapping of metrics with 'loss' in it."
+            )
         for name, value in metrics.items():
             value = torch.as_tensor(value).detach()
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
@@ -291,7 +302,9 @@ class Run:
         try:
             write_table(self.folder / "result.csv", frame)
         except OSError as error:
-            raise RunError(f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space, then --resume.") from error
+            raise RunError(
+                f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space, then --resume."
+            ) from error
         return frame
 
 
@@ -325,5 +338,5 @@ def _noticed_signals() -> Iterator[list[int]]:
     try:
         yield received
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for noted, handler in before.items():
+            signal.signal(noted, handler)

@@ -62,7 +62,9 @@ def test_methods_import_the_contract_only(folder: str) -> None:
 
 def modules_after(statement: str) -> set[str]:
     program = f"import sys\n{statement}\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT
+    )
     return set(done.stdout.split())
 
 

@@ -56,7 +56,9 @@ def test_a_truncated_file_is_found(checkpoints: Checkpoints) -> None:
         checkpoints.load(CPU)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"file": "step-00000001.pt"}', '{"file": "../x", "sha256": ""}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"file": "step-00000001.pt"}', '{"file": "../x", "sha256": ""}']
+)
 def test_a_damaged_manifest_is_found(checkpoints: Checkpoints, text: str) -> None:
     (checkpoints.folder / "latest.json").write_text(text)
     with pytest.raises(CheckpointError, match="is damaged"):

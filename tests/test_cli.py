@@ -49,7 +49,15 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
     options = [*RUN, "--evaluate-every", "2", "--out", str(tmp_path), "--contexts", "mixed", "online:200"]
     done = command(*options, "--steps", "2", "--seeds", "0", "1")
     assert done.returncode == 0, done.stderr
-    for text in ("un-adapted", "adapted", "score", "random", "blind", "expert", "context online of 200 transitions"):
+    for text in (
+        "un-adapted",
+        "adapted",
+        "score",
+        "random",
+        "blind",
+        "expert",
+        "context online of 200 transitions",
+    ):
         assert text in done.stdout
     folder = tmp_path / "cheetah-dir" / "macaw"
     rows = pd.read_csv(folder / "seed-1" / "result.csv")
@@ -62,7 +70,9 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
     assert command(*options, "--steps", "4", "--resume").returncode == 0
     assert pd.read_csv(folder / "seed-0" / "metrics.csv")["step"].tolist() == [2, 4]
     board = tmp_path / "board"
-    done = command("leaderboard", "--folder", str(board), "--add", str(folder / "seed-0"), str(folder / "seed-1"))
+    done = command(
+        "leaderboard", "--folder", str(board), "--add", str(folder / "seed-0"), str(folder / "seed-1")
+    )
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(board / "leaderboard.csv")) == 4
     assert (board / "figures" / "learning-curves.png").stat().st_size > 10_000
@@ -89,7 +99,9 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
         (["leaderboard", "--add", "no/such/run"], "holds no result.csv"),
     ],
 )
-def test_mistakes_get_one_message_and_no_traceback(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_mistakes_get_one_message_and_no_traceback(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
     if arguments[0] == "run":
         arguments = [*arguments, "--out", str(tmp_path / "runs")]
     done = command(*arguments)
@@ -126,7 +138,9 @@ def test_the_readmes_algorithm_runs_as_it_stands(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
     assert 40 <= len(code.splitlines()) <= 80
     (tmp_path / "my_method.py").write_text(code)
-    done = command("run", "--algo", "my_method.py:RidgeCloning", "--steps", "300", "--out", "runs", cwd=tmp_path)
+    done = command(
+        "run", "--algo", "my_method.py:RidgeCloning", "--steps", "300", "--out", "runs", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     rows = pd.read_csv(tmp_path / "runs" / "cheetah-dir" / "ridge-cloning" / "seed-0" / "result.csv")
     assert rows["adapted_return"].mean() > rows["unadapted_return"].mean() + 100

@@ -51,7 +51,9 @@ def test_a_smaller_context_is_part_of_a_larger_one(tiny_data: Open) -> None:
 
 @pytest.mark.parametrize(("source", "first"), [("early", 600), ("middle", 800), ("late", 1000)])
 def test_thirds_of_the_training_life(tiny_data: Open, source: str, first: int) -> None:
-    rows = rows_of(offline_context(FAMILY, 1, ContextChoice(source, 200), tiny_data, 0.99), tiny_data("mixed"))
+    rows = rows_of(
+        offline_context(FAMILY, 1, ContextChoice(source, 200), tiny_data, 0.99), tiny_data("mixed")
+    )
     assert sorted(rows) == list(range(first, first + 200))
 
 
@@ -144,7 +146,9 @@ class Spy(Algorithm):
 
     name = "spy"
 
-    def __init__(self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator) -> None:
+    def __init__(
+        self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator
+    ) -> None:
         self.random = random
         self.contexts: list[Transitions] = []
 

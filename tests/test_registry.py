@@ -71,7 +71,9 @@ def test_a_file_that_raises_says_so(tmp_path: Path) -> None:
 
 
 def test_settings_are_parsed_and_typed() -> None:
-    settings = parse_settings(["hidden_size=8", "policy_outer_lr=1", "advantage_head=false", "inner_data=late"])
+    settings = parse_settings(
+        ["hidden_size=8", "policy_outer_lr=1", "advantage_head=false", "inner_data=late"]
+    )
     config = build_config(find_algorithm("macaw"), settings)
     assert vars(config)["hidden_size"] == 8
     assert vars(config)["policy_outer_lr"] == 1.0

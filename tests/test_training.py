@@ -13,7 +13,14 @@ import torch
 
 from benchmark.algorithm import Transitions
 from benchmark.data.dataset import Dataset
-from benchmark.errors import AlgorithmError, BenchmarkError, CheckpointError, ConfigError, RunError, UnknownNameError
+from benchmark.errors import (
+    AlgorithmError,
+    BenchmarkError,
+    CheckpointError,
+    ConfigError,
+    RunError,
+    UnknownNameError,
+)
 from benchmark.results.rows import read_rows
 from benchmark.run_config import RunConfig
 from benchmark.training import Interrupted, Progress, Run
@@ -77,7 +84,9 @@ def test_a_run_leaves_its_files(whole: Callable[[Open], Run], tiny_data: Open) -
     assert "hidden_size = 8" in (run.folder / "config.toml").read_text()
 
 
-def test_a_longer_run_is_a_shorter_one_gone_on(whole: Callable[[Open], Run], tiny_data: Open, tmp_path: Path) -> None:
+def test_a_longer_run_is_a_shorter_one_gone_on(
+    whole: Callable[[Open], Run], tiny_data: Open, tmp_path: Path
+) -> None:
     start(tmp_path, tiny_data, replace(CONFIG, steps=10)).train()
     resumed = start(tmp_path, tiny_data, resume=True)
     assert resumed.step == 10
@@ -128,7 +137,9 @@ def test_evaluating_more_often_does_not_change_training(
 ) -> None:
     run = start(tmp_path, tiny_data, replace(CONFIG, evaluate_every=4))
     run.train()
-    for mine, theirs in zip(flat(run.algorithm.state()), flat(whole(tiny_data).algorithm.state()), strict=True):
+    for mine, theirs in zip(
+        flat(run.algorithm.state()), flat(whole(tiny_data).algorithm.state()), strict=True
+    ):
         assert torch.equal(mine, theirs)
 
 
@@ -167,7 +178,9 @@ def test_a_folder_that_cannot_be_written_is_named(tiny_data: Open, tmp_path: Pat
         start(tmp_path / "file" / "run", tiny_data)
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tiny_data: Open, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
+    tiny_data: Open, tmp_path: Path
+) -> None:
     run = start(tmp_path, tiny_data)
     update = run.algorithm.update
 
@@ -254,7 +267,9 @@ def test_bad_options_are_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_training_sees_train_tasks_only_and_adaptation_the_context_only(tiny_data: Open, tmp_path: Path) -> None:
+def test_training_sees_train_tasks_only_and_adaptation_the_context_only(
+    tiny_data: Open, tmp_path: Path
+) -> None:
     """A split that trains on task 0 and tests on task 1: slots hide numbers, contexts are plain transitions."""
     seen: list[Transitions] = []
     slots: list[int] = []

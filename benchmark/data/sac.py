@@ -45,7 +45,7 @@ class SacConfig:
 def native_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 matrices itself."""
     capability = torch.backends.cpu.get_cpu_capability()
-    return capability.startswith("AVX512") and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-any-return]
+    return capability.startswith("AVX512") and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class Adam:
@@ -69,7 +69,12 @@ class Adam:
 
     def tensors(self) -> dict[str, Tensor]:
         """What resuming needs, by reference."""
-        return {"parameters": self.parameters, "first": self.first, "second": self.second, "count": self.count}
+        return {
+            "parameters": self.parameters,
+            "first": self.first,
+            "second": self.second,
+            "count": self.count,
+        }
 
 
 class BatchedMLP:
@@ -95,7 +100,7 @@ class BatchedMLP:
         self.weights = self._views(self._working)
 
     def _views(self, flat: Tensor) -> list[Tensor]:
-        pieces = flat.split([math.prod(shape) for shape in self.shapes])
+        pieces = torch.split(flat, [math.prod(shape) for shape in self.shapes])
         return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
     def prepare_training(self, learning_rate: float) -> Adam:
@@ -133,7 +138,9 @@ class BatchedMLP:
         inputs, hidden1, hidden2 = saved
         last = output_gradient.to(self.product_type)
         first, second = self._hidden_gradients(last, saved)
-        for index, (layer_input, gradient) in enumerate(((inputs, first), (hidden1, second), (hidden2, last))):
+        for index, (layer_input, gradient) in enumerate(
+            ((inputs, first), (hidden1, second), (hidden2, last))
+        ):
             torch.bmm(layer_input.transpose(1, 2), gradient, out=self._gradients[2 * index])
             torch.sum(gradient, 1, keepdim=True, out=self._gradients[2 * index + 1])
         if self.low:
@@ -184,7 +191,12 @@ class BatchedSac:
         self.stored = self.updates = 0
 
     def remember(
-        self, observations: Tensor, actions: Tensor, next_observations: Tensor, rewards: Tensor, terminated: Tensor
+        self,
+        observations: Tensor,
+        actions: Tensor,
+        next_observations: Tensor,
+        rewards: Tensor,
+        terminated: Tensor,
     ) -> None:
         """Append one transition per agent to the replay; the capacity must not be exceeded."""
         pieces = (observations * self.scale, actions, next_observations * self.scale)
@@ -199,7 +211,7 @@ class BatchedSac:
     def _sample(self, inputs: Tensor) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
         """Actions, their log-probabilities (agent, batch, 1), and what the actor's gradient needs."""
         output, saved = self.actor.forward(inputs)
-        mean, raw = output.split(self.actions, dim=-1)
+        mean, raw = output[..., : self.actions], output[..., self.actions :]
         squashed = torch.tanh(raw)
         log_std = squashed * LOG_STD_SPAN + LOG_STD_CENTRE
         std = log_std.exp()

@@ -44,7 +44,7 @@ class HalfCheetah(Family):
     def reset(self, random: np.random.Generator) -> tuple[Array, Array]:
         """qpos = init + U(-0.1, 0.1), qvel = 0.1 N(0, 1)."""
         model = _model()
-        qpos = model.qpos0 + random.uniform(-0.1, 0.1, model.nq)
+        qpos = np.asarray(model.qpos0) + random.uniform(-0.1, 0.1, model.nq)
         return qpos, 0.1 * random.standard_normal(model.nv)
 
     def torso_position(self, qpos: Array) -> Array:

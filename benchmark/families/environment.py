@@ -29,7 +29,9 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _check_task(self, task: int) -> int:
         if task not in range(self.family.tasks):
-            raise UnknownNameError(f"task of {self.family.name}", str(task), [f"0 to {self.family.tasks - 1}"])
+            raise UnknownNameError(
+                f"task of {self.family.name}", str(task), [f"0 to {self.family.tasks - 1}"]
+            )
         return int(task)
 
     def _state(self) -> State:
@@ -59,13 +61,13 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """One control step; the time limit is applied by `gymnasium.make` (TimeLimit wrapper)."""
         before = self._state()
-        action = np.asarray(action, dtype=np.float64)
-        self._data.ctrl[:] = action
+        exact = np.asarray(action).astype(np.float64)
+        self._data.ctrl[:] = exact
         self._data.qacc_warmstart[:] = 0.0
         for _ in range(self.family.frame_skip):
             self._torso = self.family.torso_position(self._data.qpos)
             mujoco.mj_step(self._model, self._data)
         after = self._state()
-        reward = float(self.family.reward(self.family.parameters[self.task], before, action, after))
+        reward = float(self.family.reward(self.family.parameters[self.task], before, exact, after))
         observation = self.family.observation(after).astype(np.float32)
         return observation, reward, bool(self.family.terminated(after)), False, {"task": self.task}

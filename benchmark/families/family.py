@@ -160,5 +160,5 @@ class Family(ABC):
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
         """Whether the state is a true terminal state, (...); by default only one that is not finite."""
-        finite: NDArray[np.bool_] = np.isfinite(after.qpos).all(-1) & np.isfinite(after.qvel).all(-1)
-        return ~finite
+        finite = np.isfinite(after.qpos).all(-1) & np.isfinite(after.qvel).all(-1)
+        return np.asarray(~finite)

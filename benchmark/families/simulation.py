@@ -70,12 +70,12 @@ class BatchSimulation:
     def step(self, actions: NDArray[np.floating]) -> Step:
         """One control step of all lanes with actions (lane, action) in [-1, 1]."""
         family, before = self.family, self.state
-        actions = np.asarray(actions, dtype=np.float64)
+        exact: Array = np.asarray(actions, dtype=np.float64)
         trajectory, _ = self._rollout.rollout(
             self._models,
             self._data,
             self._full,
-            np.repeat(actions[:, None], family.frame_skip, axis=1),
+            np.repeat(exact[:, None], family.frame_skip, axis=1),
             skip_checks=True,
             nstep=family.frame_skip,
             state=np.empty((self.lanes, family.frame_skip, self._full.shape[1])),
@@ -85,12 +85,12 @@ class BatchSimulation:
         self._full = trajectory[:, -1].copy()
         first = 1 + self._positions
         self.state = State(
-            self._full[:, 1:first].copy(), self._full[:, first:].copy(), family.torso_position(trajectory[:, -2, 1:first])
+            self._full[:, 1:first].copy(),
+            self._full[:, first:].copy(),
+            family.torso_position(trajectory[:, -2, 1:first]),
         )
-        rewards = family.reward(family.parameters[self.tasks], before, actions, self.state)
-        return Step(
-            family.observation(self.state).astype(np.float32), rewards, family.terminated(self.state)
-        )
+        rewards = family.reward(family.parameters[self.tasks], before, exact, self.state)
+        return Step(family.observation(self.state).astype(np.float32), rewards, family.terminated(self.state))
 
     def keep(self, lanes: NDArray[np.int64]) -> None:
         """Drop all lanes but these, in this order."""

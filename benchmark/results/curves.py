@@ -24,11 +24,13 @@ def add_curve(curves: Path, result: Path) -> Path:
     try:
         metrics = pd.read_csv(result.with_name("metrics.csv"))[POINTS]
     except (OSError, ValueError, KeyError) as error:
-        raise ResultError(f"{result.with_name('metrics.csv')} cannot be read as a learning curve: {error}") from error
+        raise ResultError(
+            f"{result.with_name('metrics.csv')} cannot be read as a learning curve: {error}"
+        ) from error
     key = first[[*CURVE_KEY, "seed"]].iloc[0]
     new = metrics.assign(**key.to_dict(), **first[REFERENCES].mean().to_dict())
     new = new[[*CURVE_KEY, "seed", *POINTS, *REFERENCES]]
-    path = curves / key["family"].rpartition("-v")[0] / f"{key['algorithm']}.csv"
+    path = curves / str(key["family"]).rpartition("-v")[0] / f"{key['algorithm']}.csv"
     if path.exists():
         old = read_curves(path)
         same = (old[[*CURVE_KEY, "seed"]] == key).all(axis=1)
@@ -40,7 +42,9 @@ def add_curve(curves: Path, result: Path) -> Path:
 def read_curves(path: Path) -> pd.DataFrame:
     """Read a file of curves; raises ResultError if it is not one."""
     try:
-        frame = pd.read_csv(path, dtype={"settings": str, "data_hash": str, "mujoco": str}, keep_default_na=False)
+        frame = pd.read_csv(
+            path, dtype={"settings": str, "data_hash": str, "mujoco": str}, keep_default_na=False
+        )
         return frame[[*CURVE_KEY, "seed", *POINTS, *REFERENCES]]
     except (OSError, ValueError, KeyError) as error:
         raise ResultError(f"{path} cannot be read as learning curves: {error}") from error
@@ -61,7 +65,9 @@ def draw_curves(curves: Path, picture: Path) -> None:
         figure, axes = pyplot.subplots(1, len(families), figsize=(4.6 * len(families), 3.4), squeeze=False)
         for axis, family in zip(axes[0], families, strict=True):
             frame = pd.concat([read_curves(path) for path in sorted(family.glob("*.csv"))])
-            chosen = (frame["split"] == "standard") & (frame["context"] == "mixed") & (frame["settings"] == "")
+            chosen = (
+                (frame["split"] == "standard") & (frame["context"] == "mixed") & (frame["settings"] == "")
+            )
             _draw_family(axis, family.name, frame[chosen])
         figure.tight_layout()
         picture.parent.mkdir(parents=True, exist_ok=True)

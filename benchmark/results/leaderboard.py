@@ -57,30 +57,35 @@ def leaderboard(results: Path) -> pd.DataFrame:
     """
     files = sorted(results.glob("*/*.csv"))
     if not files:
-        raise ResultError(f"{results} holds no results yet: add some with python -m benchmark leaderboard --add RUN.")
+        raise ResultError(
+            f"{results} holds no results yet: add some with python -m benchmark leaderboard --add RUN."
+        )
     for path in files:
         _refuse_conflicts(read_rows(path), path)
     rows = pd.concat([read_rows(path) for path in files])
     lines = [_line(key, group) for key, group in rows.groupby(list(KEY), sort=True)]
-    return pd.DataFrame(lines).sort_values(["family", "split", "context", "score"], ascending=[True, True, True, False])
+    return pd.DataFrame(lines).sort_values(
+        ["family", "split", "context", "score"], ascending=[True, True, True, False]
+    )
 
 
 def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
     """The averages of one key; raises ResultError if the seeds were not tested on the same tasks."""
     tasks = group.groupby("seed")["task"].apply(tuple)
     if tasks.nunique() != 1:
-        raise ResultError(f"seeds of {dict(zip(KEY, key, strict=True))} were tested on different tasks: {tasks.to_dict()}")
+        raise ResultError(
+            f"seeds of {dict(zip(KEY, key, strict=True))} were tested on different tasks: {tasks.to_dict()}"
+        )
     by_seed = group.groupby("seed")[list(RETURNS)].mean()
     error = by_seed["adapted_return"].sem() if len(by_seed) > 1 else float("nan")
     return {
         **dict(zip(KEY, key, strict=True)),
         "seeds": len(by_seed),
         "tasks": group["task"].nunique(),
-        **by_seed.mean().to_dict(),
+        **{name: float(by_seed[name].mean()) for name in RETURNS},
         "adapted_standard_error": error,
         "gain": by_seed["adapted_return"].mean() - by_seed["unadapted_return"].mean(),
     }
-
 
 
 def readme_table(frame: pd.DataFrame) -> str:

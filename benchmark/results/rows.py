@@ -73,7 +73,9 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 def read_rows(path: Path) -> pd.DataFrame:
     """Read a table of rows; raises ResultError if it is not one."""
     try:
-        frame = pd.read_csv(path, dtype={"settings": str, "data_hash": str, "mujoco": str}, keep_default_na=False)
+        frame = pd.read_csv(
+            path, dtype={"settings": str, "data_hash": str, "mujoco": str}, keep_default_na=False
+        )
     except (OSError, ValueError) as error:
         raise ResultError(f"{path} cannot be read as result rows: {error}") from error
     names = [field.name for field in fields(ResultRow)]

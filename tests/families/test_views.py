@@ -32,7 +32,9 @@ def random_states(name: str, lanes: int, seed: int = 0) -> tuple[np.ndarray, np.
 @pytest.mark.parametrize("name", NAMES)
 def test_environment_passes_gymnasiums_checker(name: str) -> None:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Box observation space (minimum|maximum) value is .*infinity.*")
+        warnings.filterwarnings(
+            "ignore", message=".*Box observation space (minimum|maximum) value is .*infinity.*"
+        )
         check_env(make(name, 1))
 
 
@@ -66,14 +68,19 @@ def test_lanes_and_threads_do_not_change_a_trajectory() -> None:
         many.reset(qpos, qvel)
         one.reset(qpos[17:18], qvel[17:18])
         for action in actions:
-            np.testing.assert_array_equal(many.step(action).observations[17], one.step(action[17:18]).observations[0])
+            np.testing.assert_array_equal(
+                many.step(action).observations[17], one.step(action[17:18]).observations[0]
+            )
 
 
 def test_dropping_and_restarting_lanes_leaves_the_others_alone() -> None:
     family = families.family("cheetah-dir")
     qpos, qvel = random_states("cheetah-dir", 3)
     action = np.full((3, 6), 0.25)
-    with BatchSimulation(family, [0, 1, 0], threads=0) as whole, BatchSimulation(family, [0, 1, 0], threads=0) as part:
+    with (
+        BatchSimulation(family, [0, 1, 0], threads=0) as whole,
+        BatchSimulation(family, [0, 1, 0], threads=0) as part,
+    ):
         whole.reset(qpos, qvel)
         part.reset(qpos, qvel)
         whole.step(action)

@@ -91,7 +91,11 @@ def test_a_run_without_results_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda text: text.replace("seed", "sead"), lambda text: text.replace("-100.000", "fast"), lambda text: ""],
+    [
+        lambda text: text.replace("seed", "sead"),
+        lambda text: text.replace("-100.000", "fast"),
+        lambda text: "",
+    ],
 )
 def test_a_damaged_file_is_refused(tmp_path: Path, damage: object) -> None:
     assert callable(damage)

@@ -1,0 +1,132 @@
+"""What the speed tests and the speed table measure, each prepared once and then called again and again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+
+from benchmark import families
+from benchmark.algorithm import FamilyDescription
+from benchmark.data.dataset import Dataset
+from benchmark.data.record import Recording, record
+from benchmark.data.sac import BatchedSac, SacConfig
+from benchmark.data.sampler import Sampler
+from benchmark.data.snapshots import Snapshots, shipped_path
+from benchmark.evaluation import Evaluator
+from benchmark.families.simulation import cores
+from benchmark.protocol import ContextChoice
+from benchmark.randomness import numpy_stream, torch_stream
+from benchmark.registry import find_algorithm
+
+CPU = torch.device("cpu")
+CHEETAH = families.family("cheetah-vel")
+PAPER = FamilyDescription(CHEETAH.id, 20, 6, 200, 35, False)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to time."""
+
+    call: Callable[[], Any]
+    work: float
+    """Units of work in one call."""
+    unit: str
+    """What is counted, such as `env steps`."""
+
+
+def made_up_data(tasks: int = 40, episodes: int = 100) -> Dataset:
+    """Data of the size of cheetah-vel's `small` tier with made-up numbers."""
+    random = numpy_stream(0, "speed")
+    rows = tasks * episodes * 200
+    return Dataset(
+        id="made-up",
+        observations=random.standard_normal((rows + tasks * episodes, 20), np.float32),
+        actions=random.random((rows, 6), np.float32) * 2 - 1,
+        rewards=random.standard_normal(rows, np.float32),
+        log_probs=np.zeros(rows, np.float32),
+        tasks=np.repeat(np.arange(tasks, dtype=np.int32), episodes),
+        snapshots=np.zeros(tasks * episodes, np.int32),
+        lengths=np.full(tasks * episodes, 200, np.int32),
+        terminated=np.zeros(tasks * episodes, np.bool_),
+    )
+
+
+def raw_physics() -> Subject:
+    """`mj_step` on one core, random actions."""
+    model = CHEETAH.model(0)
+    data = mujoco.MjData(model)
+    actions = numpy_stream(0, "speed").uniform(-1, 1, (2000, 6))
+
+    def call() -> mujoco.MjData:
+        for action in actions:
+            data.ctrl[:] = action
+            mujoco.mj_step(model, data, CHEETAH.frame_skip)
+        return data
+
+    return Subject(call, len(actions), "env steps, one core")
+
+
+def evaluation() -> Subject:
+    """Five tasks x 20 episodes x 200 steps, adapted and un-adapted, MACAW's policy included, all cores."""
+    torch.set_num_threads(cores())
+    random = torch_stream(0, "speed")
+    kind = find_algorithm("macaw")
+    algorithm = kind(kind.Config(), PAPER, CPU, random)
+    data = made_up_data(episodes=3)
+    evaluator = Evaluator(CHEETAH, CHEETAH.split("standard").test, lambda tier: data, 0.99, CPU, random)
+    return Subject(lambda: evaluator.evaluate(algorithm, ContextChoice()), 2 * 5 * 20 * 200, "env steps")
+
+
+def recording() -> Subject:
+    """Recording one episode of every snapshot and more of some: five tasks of `mixed`, all cores."""
+    family = families.family("cheetah-dir")
+    shipped = Snapshots.load(shipped_path(family.name))
+    plan = Recording(family, shipped, "mixed", 20_000)
+    return Subject(lambda: record(plan, "speed"), 20_000 * family.tasks, "env steps")
+
+
+def sampling() -> Subject:
+    """Five tasks x 512 transitions."""
+    torch.set_num_threads(1)
+    sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed"))
+    return Subject(lambda: sampler.transitions(sampler.sample_tasks(5), 512), 1, "batches of 5 x 512")
+
+
+def behaviour(product_type: torch.dtype) -> Subject:
+    """Updates of 20 agents at 128-128, one thread."""
+    torch.set_num_threads(1)
+    agents = BatchedSac(
+        20, CHEETAH.observation_scale, 6, 2000, SacConfig(), torch_stream(0, "speed"), product_type
+    )
+    agents.replay.normal_(generator=agents.random)
+    agents.stored = 2000
+
+    def call() -> int:
+        with torch.no_grad():
+            for _ in range(20):
+                agents.update()
+        return agents.updates
+
+    return Subject(call, 20 * 20, "agent updates, one core")
+
+
+def meta_step(tasks: int) -> Subject:
+    """MACAW's meta-step at the paper's sizes: `tasks` x (256 + 256), float32, all cores."""
+    torch.set_num_threads(cores())
+    kind = find_algorithm("macaw")
+    algorithm = kind(kind.Config(tasks_per_step=tasks), PAPER, CPU, torch_stream(0, "speed"))  # type: ignore[call-arg]
+    sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed data"))
+    return Subject(lambda: algorithm.update(sampler), 1, "meta-steps")
+
+
+SUITE: dict[str, Callable[[], Subject]] = {
+    "raw mj_step": raw_physics,
+    "evaluation": evaluation,
+    "recording": recording,
+    "sampling": sampling,
+    "behaviour float32": lambda: behaviour(torch.float32),
+    "behaviour bfloat16": lambda: behaviour(torch.bfloat16),
+}
