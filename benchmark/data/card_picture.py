@@ -67,7 +67,7 @@ def _heat_maps(figure: SubFigure, family: Family, data: Mapping[str, Dataset]) -
     for axis, (tier, one) in zip(axes, data.items(), strict=True):
         returns = one.episode_returns()
         shares = np.stack([np.histogram(returns[one.tasks == t], edges)[0] for t in range(family.tasks)])
-        shares = shares / shares.sum(1, keepdims=True)
+        shares = np.where(shares > 0, shares / shares.sum(1, keepdims=True), np.nan)
         extent = (edges[0], edges[-1], family.tasks - 0.5, -0.5)
         image = axis.imshow(
             shares,

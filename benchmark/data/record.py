@@ -11,6 +11,7 @@ else, so neither lanes nor threads matter, and the small data set's episodes are
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,11 @@ from benchmark.data.dataset import COLUMNS, TIERS, Dataset, Progress, concatenat
 from benchmark.data.snapshots import UNIFORM, Snapshots
 from benchmark.errors import DataError, UnknownNameError
 from benchmark.families.family import Array, Family
-from benchmark.families.simulation import BatchSimulation
+from benchmark.families.simulation import BatchSimulation, cores
 from benchmark.randomness import numpy_stream
 
 LANES = 1024
-"""Episodes simulated at once."""
+"""Episodes simulated at once, by all threads together."""
 
 Columns = dict[str, NDArray[Any]]
 
@@ -91,7 +92,7 @@ def record(
     parts = []
     for start in range(0, len(tasks), together):
         progress(start, len(tasks))
-        parts.append(_record_tasks(recording, tasks[start : start + together], lanes, threads))
+        parts.append(_record_tasks(recording, tasks[start : start + together], lanes, threads or cores()))
     progress(len(tasks), len(tasks))
     return concatenated(identity, parts)
 
@@ -116,7 +117,7 @@ def episode_counts(
     return counts
 
 
-def _record_tasks(recording: Recording, tasks: Sequence[int], lanes: int, threads: int | None) -> Columns:
+def _record_tasks(recording: Recording, tasks: Sequence[int], lanes: int, threads: int) -> Columns:
     """Columns of a data set of these tasks: wave after wave until no episode is missing."""
     waves: list[Columns] = []
     known: dict[int, dict[int, list[int]]] = {task: {} for task in tasks}
@@ -126,13 +127,14 @@ def _record_tasks(recording: Recording, tasks: Sequence[int], lanes: int, thread
         missing = [job for job in wanted if job not in place]
         if not missing:
             break
-        for start in range(0, len(missing), lanes):
-            jobs = missing[start : start + lanes]
-            wave = simulate(recording, jobs, threads)
-            waves.append(wave)
-            for job, length in zip(jobs, wave["lengths"].tolist(), strict=True):
-                place[job] = len(place)
-                known[job.task].setdefault(job.snapshot, []).append(length)
+        size = min(-(-len(missing) // threads), max(1, lanes // threads))
+        pieces = [missing[start : start + size] for start in range(0, len(missing), size)]
+        with ThreadPoolExecutor(threads) as pool:
+            waves += pool.map(lambda jobs: simulate(recording, jobs), pieces)
+        lengths = np.concatenate([wave["lengths"] for wave in waves])
+        for job in missing:
+            known[job.task].setdefault(job.snapshot, []).append(int(lengths[len(place)]))
+            place[job] = len(place)
     together = {name: np.concatenate([wave[name] for wave in waves]) for name in COLUMNS}
     return _flat(together, np.array([place[job] for job in wanted]))
 
@@ -194,8 +196,11 @@ class _Lanes:
         return actions, on_grid(log_probs)
 
 
-def simulate(recording: Recording, jobs: Sequence[Job], threads: int | None = None) -> Columns:
-    """The episodes of these jobs (equal task and snapshot side by side), as arrays (lane, step, ...)."""
+def simulate(recording: Recording, jobs: Sequence[Job]) -> Columns:
+    """The episodes of these jobs (equal task and snapshot side by side), as arrays (lane, step, ...).
+
+    It computes in the calling thread; simulator and matrix products let other threads run meanwhile.
+    """
     family, count = recording.family, len(jobs)
     lanes = _Lanes(recording, jobs)
     arrays: Columns = {
@@ -209,7 +214,7 @@ def simulate(recording: Recording, jobs: Sequence[Job], threads: int | None = No
         "terminated": np.zeros(count, np.bool_),
     }
     observations, alive = arrays["observations"], np.arange(count)
-    with BatchSimulation(family, arrays["tasks"], threads) as simulation:
+    with BatchSimulation(family, arrays["tasks"], threads=0) as simulation:
         observations[:, 0] = simulation.reset(lanes.qpos, lanes.qvel)
         for step in range(family.horizon):
             actions, log_probs = lanes.act(step, observations[:, step])

@@ -39,12 +39,12 @@ def snapshots(cheetah: Family) -> Snapshots:
 @pytest.fixture(scope="session")
 def falling_data(falling: Family, snapshots: Snapshots) -> dataset.Dataset:
     """Episodes of different lengths, most of them truly terminated."""
-    return record(Recording(falling, snapshots, "mixed", 300), "omrl/falling/mixed-v1", threads=0)
+    return record(Recording(falling, snapshots, "mixed", 300), "omrl/falling/mixed-v1", threads=1)
 
 
 @pytest.fixture(scope="session")
 def cheetah_data(cheetah: Family, snapshots: Snapshots) -> dataset.Dataset:
-    return record(Recording(cheetah, snapshots, "mixed", 1600), "omrl/cheetah-dir/mixed-v1", threads=0)
+    return record(Recording(cheetah, snapshots, "mixed", 1600), "omrl/cheetah-dir/mixed-v1", threads=1)
 
 
 @pytest.fixture(scope="session")

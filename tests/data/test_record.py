@@ -18,7 +18,7 @@ from benchmark.randomness import numpy_stream
 from tests.data.synthetic import random_snapshots
 
 
-@pytest.mark.parametrize(("lanes", "threads"), [(1, 0), (3, 0), (7, 2), (1000, 2)])
+@pytest.mark.parametrize(("lanes", "threads"), [(1, 1), (3, 1), (7, 2), (5, 3), (1000, 2)])
 def test_lanes_and_threads_do_not_reach_the_data(
     falling: Family, snapshots: Snapshots, falling_data: Dataset, lanes: int, threads: int
 ) -> None:
