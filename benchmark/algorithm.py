@@ -17,6 +17,10 @@ Shapes. Every tensor has a leading *task* dimension, also when there is one task
     Transitions.rewards, ...        (task, batch)                   float32
     policy(observations)            (task, lane, observation) -> (task, lane, action), actions in [-1, 1]
 
+Observations reach a method in fixed units: multiplied by constants of the family (`Family.observation_scale`) that
+bring every component to the order of one. They are part of the family's definition, not computed from any data, and
+the same in training batches, contexts and at test. Recorded data and the Gymnasium environments hold raw ones.
+
 What a method may know. During `update`: the data of the train tasks, which it addresses by *slot*
 0 ... `family.train_tasks` - 1. During `adapt`: the context and nothing else; which task it is, is never told.
 """
@@ -24,7 +28,7 @@ What a method may know. During `update`: the data of the train tasks, which it a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -99,6 +103,11 @@ class Transitions:
     def size(self) -> int:
         """Number of transitions per task; zero for an empty context."""
         return self.observations.shape[1]
+
+    def with_scaled_observations(self, scale: Tensor) -> Transitions:
+        """The same transitions with every observation multiplied by `scale` (observation,)."""
+        names = ("observations", "next_observations", "final_observations")
+        return replace(self, **{name: getattr(self, name) * scale for name in names})
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Transitions:
         """The same function applied to every tensor, such as `lambda x: x[:1]` or `lambda x: x[:, :64]`."""

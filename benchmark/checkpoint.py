@@ -1,7 +1,7 @@
 """Checkpoints that a kill, a full disk or a flipped byte cannot turn into a wrong run.
 
-    checkpoint/latest.json          {"file", "sha256", "step", "identity"}, replaced last, in one step
-    checkpoint/step-00001000.pt     the state; the one before it is deleted only after latest.json names this one
+checkpoint/latest.json          {"file", "sha256", "step", "identity"}, replaced last, in one step
+checkpoint/step-00001000.pt     the state; the one before it is deleted only after latest.json names this one
 """
 
 import json
@@ -40,7 +40,12 @@ class Checkpoints:
         path = self.folder / f"step-{step:08d}.pt"
         try:
             write_atomically(path, lambda temporary: _write(temporary, state))
-            manifest = {"file": path.name, "sha256": sha256_of_file(path), "step": step, "identity": self.identity}
+            manifest = {
+                "file": path.name,
+                "sha256": sha256_of_file(path),
+                "step": step,
+                "identity": self.identity,
+            }
             write_text(self._latest, json.dumps(manifest, indent=1))
         except (OSError, RuntimeError) as error:
             raise RunError(
@@ -69,13 +74,19 @@ class Checkpoints:
             stored = manifest["identity"]
             found = sha256_of_file(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"the checkpoint in {self.folder} is damaged ({error}). {advice}") from error
+            raise CheckpointError(
+                f"the checkpoint in {self.folder} is damaged ({error}). {advice}"
+            ) from error
         if found != expected:
-            raise CheckpointError(f"{path} is damaged or was cut short: its SHA-256 is not the one saved. {advice}")
+            raise CheckpointError(
+                f"{path} is damaged or was cut short: its SHA-256 is not the one saved. {advice}"
+            )
         wanted = json.loads(json.dumps(self.identity))
         different = [key for key in sorted({*wanted, *stored}) if wanted.get(key) != stored.get(key)]
         if different:
-            listed = "; ".join(f"{key}: {stored.get(key)!r} there, {wanted.get(key)!r} here" for key in different)
+            listed = "; ".join(
+                f"{key}: {stored.get(key)!r} there, {wanted.get(key)!r} here" for key in different
+            )
             raise CheckpointError(
                 f"the checkpoint in {self.folder} belongs to another configuration ({listed}). "
                 "Resume with the same options, or choose another --out."
@@ -98,7 +109,13 @@ def not_finite(state: Any, name: str = "state") -> str | None:
         return name if state.is_floating_point() and not bool(torch.isfinite(state).all()) else None
     if isinstance(state, float):
         return None if math.isfinite(state) else name
-    items = state.items() if isinstance(state, Mapping) else enumerate(state) if isinstance(state, (list, tuple)) else ()
+    items = (
+        state.items()
+        if isinstance(state, Mapping)
+        else enumerate(state)
+        if isinstance(state, (list, tuple))
+        else ()
+    )
     for key, value in items:
         found = not_finite(value, f"{name}/{key}")
         if found:

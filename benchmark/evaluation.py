@@ -33,17 +33,24 @@ def calling(what: str, error: Exception) -> AlgorithmError:
     return AlgorithmError(f"{what} raised {type(error).__name__}{where}: {error}")
 
 
+def observation_scale(family: Family, device: torch.device) -> torch.Tensor:
+    """The family's factors (observation,) of what algorithms see."""
+    return torch.as_tensor(family.observation_scale, dtype=torch.float32, device=device)
+
+
 def as_act(algorithm: Algorithm, policy: Policy, family: Family, device: torch.device) -> Act:
-    """The policy as a function on NumPy arrays whose answers are checked and clipped to [-1, 1].
+    """The policy as a function on raw observations whose answers are checked and clipped to [-1, 1].
 
     Raises AlgorithmError for actions that are not finite, of the wrong shape, or not a tensor.
     """
+
+    scale = observation_scale(family, device)
 
     def act(observations: NDArray[np.float32]) -> NDArray[np.floating]:
         expected = (*observations.shape[:2], family.action_size)
         try:
             with torch.no_grad():
-                actions = policy(torch.from_numpy(observations).to(device))
+                actions = policy(torch.from_numpy(observations).to(device) * scale)
         except Exception as error:  # noqa: BLE001 - someone else's code
             raise calling(f"the policy of {algorithm.name}", error) from error
         if not isinstance(actions, torch.Tensor) or tuple(actions.shape) != expected:
@@ -91,6 +98,7 @@ class Evaluator:
         """`random`: the algorithm's generator, which evaluation seeds anew and puts back as it was."""
         self.family, self.tasks, self.open_data, self.discount = family, tuple(tasks), open_data, discount
         self.device, self.random = device, random
+        self._scale = observation_scale(family, device)
         self._contexts: dict[ContextChoice, Transitions] = {}
 
     def context(self, choice: ContextChoice) -> Transitions:
@@ -100,7 +108,8 @@ class Evaluator:
                 offline_context(self.family, task, choice, self.open_data, self.discount)
                 for task in self.tasks
             ]
-            self._contexts[choice] = concatenate(parts, dim=0).map(lambda tensor: tensor.to(self.device))
+            context = concatenate(parts, dim=0).map(lambda tensor: tensor.to(self.device))
+            self._contexts[choice] = context.with_scaled_observations(self._scale)
         return self._contexts[choice]
 
     def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
@@ -134,14 +143,15 @@ class Evaluator:
     def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
         def explore(context: Transitions) -> Policy:
             try:
-                return algorithm.explore(context)
+                return algorithm.explore(context.with_scaled_observations(self._scale))
             except Exception as error:  # noqa: BLE001 - someone else's code
                 raise calling(f"{algorithm.name}.explore", error) from error
 
         def act(policy: Policy) -> Act:
             return as_act(algorithm, policy, self.family, self.device)
 
-        return online_context(self.family, task, choice, explore, act, self.discount, self.device)
+        raw = online_context(self.family, task, choice, explore, act, self.discount, self.device)
+        return raw.with_scaled_observations(self._scale)
 
     def _returns(self, algorithm: Algorithm, tasks: Sequence[int], policies: Sequence[Policy]) -> Array:
         """Returns (task, episode): the tasks are dealt to the policies in equal consecutive shares."""

@@ -60,7 +60,9 @@ def other_task(family: Family, task: int) -> int:
     return int(numpy_stream(CONTEXT_SEED, "other", family.id, task).choice(others))
 
 
-def offline_context(family: Family, task: int, choice: ContextChoice, open_data: OpenData, discount: float) -> Transitions:
+def offline_context(
+    family: Family, task: int, choice: ContextChoice, open_data: OpenData, discount: float
+) -> Transitions:
     """The context (1, size) of one task from recorded data.
 
     A smaller context of the same source is a part of a larger one. Raises ConfigError where the task has fewer
@@ -115,7 +117,10 @@ def empty_context(family: Family, tasks: int, device: torch.device) -> Transitio
     sizes = dict.fromkeys(vectors, family.observation_size) | {"actions": family.action_size}
     names = Transitions.__dataclass_fields__
     return Transitions(
-        **{name: torch.zeros((tasks, 0, sizes[name]) if name in sizes else (tasks, 0), device=device) for name in names}
+        **{
+            name: torch.zeros((tasks, 0, sizes[name]) if name in sizes else (tasks, 0), device=device)
+            for name in names
+        }
     )
 
 

@@ -29,7 +29,9 @@ def find_algorithm(specification: str) -> type[Algorithm]:
     """
     target = BUILT_IN.get(specification, specification)
     if ":" not in target:
-        raise UnknownNameError("algorithm", specification, [*BUILT_IN, "module:Class", "path/to/file.py:Class"])
+        raise UnknownNameError(
+            "algorithm", specification, [*BUILT_IN, "module:Class", "path/to/file.py:Class"]
+        )
     source, _, class_name = target.rpartition(":")
     try:
         module = _load_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
@@ -62,9 +64,7 @@ def _load_file(path: Path) -> types.ModuleType:
 
 def _checked(found: type, specification: str) -> type[Algorithm]:
     """Complete a class that does not inherit from `Algorithm`; refuse one that misses a required method."""
-    missing = [
-        name for name in REQUIRED if getattr(found, name, None) in (None, getattr(Algorithm, name))
-    ]
+    missing = [name for name in REQUIRED if getattr(found, name, None) in (None, getattr(Algorithm, name))]
     if missing:
         raise AlgorithmError(
             f"{specification} has no method {', '.join(missing)}; "

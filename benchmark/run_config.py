@@ -57,7 +57,9 @@ class RunConfig:
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0]
-            raise ConfigError(f"device '{self.device}' cannot be used here: {reason} Try --device cpu.") from error
+            raise ConfigError(
+                f"device '{self.device}' cannot be used here: {reason} Try --device cpu."
+            ) from error
         return device
 
     def identity(self) -> dict[str, Any]:
@@ -79,5 +81,7 @@ class RunConfig:
 def settings_text(config: AlgorithmConfig) -> str:
     """Settings that differ from the defaults of their class, `key=value` joined by `;`, in the order of fields."""
     defaults = type(config)()
-    names = [name for name in type(config).__dataclass_fields__ if getattr(config, name) != getattr(defaults, name)]
+    names = [
+        name for name in type(config).__dataclass_fields__ if getattr(config, name) != getattr(defaults, name)
+    ]
     return ";".join(f"{name}={getattr(config, name)}" for name in names)

@@ -84,7 +84,9 @@ class Run:
         self.data_random = torch_stream(config.seed, "data", device=self.device)
         self.algorithm = self._build(kind)
         discount = self.settings.discount
-        self.data = Sampler(self.dataset, self.split.train, discount, self.device, self.data_random)
+        self.data = Sampler(
+            self.dataset, self.split.train, discount, self.device, self.data_random, self.family.observation_scale
+        )
         self.evaluator = Evaluator(
             self.family, self.split.test, open_data, discount, self.device, self.random
         )

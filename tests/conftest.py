@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
+torch.set_num_threads(1)  # the tensors of tests are small: threads would only wait for each other
 install_import_hook(["macaw", "baselines"], "beartype.beartype")
 
 

@@ -11,6 +11,7 @@ import torch
 from benchmark import families
 from benchmark.algorithm import Algorithm, FamilyDescription, Transitions
 from benchmark.data.dataset import Dataset
+from benchmark.data.sampler import Sampler
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.evaluation import Evaluator
 from benchmark.protocol import (
@@ -23,6 +24,7 @@ from benchmark.protocol import (
     online_context,
     other_task,
 )
+from benchmark.families.simulation import BatchSimulation
 from benchmark.rollouts import Episodes, episode_returns, initial_states, record_episodes
 
 Open = Callable[[str], Dataset]
@@ -232,3 +234,42 @@ def test_recorded_episodes_agree_with_their_returns() -> None:
     np.testing.assert_allclose(
         episodes.rewards[0].sum(1) + episodes.rewards[1].sum(1), -2 * 200 * 0.05 * 6 * 0.25, atol=1e-2
     )
+
+
+def test_algorithms_see_observations_in_the_families_units_everywhere(tiny_data: Open) -> None:
+    """Training batches, contexts given and gathered, and observations at test: all scaled, and only once."""
+    seen: list[torch.Tensor] = []
+
+    class Watching(Spy):
+        def adapt(self, context: Transitions) -> Any:
+            policy = super().adapt(context)
+
+            def act(observations: torch.Tensor) -> torch.Tensor:
+                seen.append(observations)
+                return torch.as_tensor(policy(observations))
+
+            return act
+
+    scale = torch.as_tensor(FAMILY.observation_scale, dtype=torch.float32)
+    random = torch.Generator().manual_seed(0)
+    spy = Watching(None, FamilyDescription("cheetah-dir-v1", 20, 6, 200, 2, False), CPU, random)
+    evaluator = Evaluator(FAMILY, (0, 1), tiny_data, 0.99, CPU, random)
+    given = evaluator.context(ContextChoice())
+    raw = offline_context(FAMILY, 1, ContextChoice(), tiny_data, 0.99)
+    assert torch.equal(given.observations[1], raw.observations[0] * scale)
+    assert torch.equal(given.final_observations[1], raw.final_observations[0] * scale)
+    evaluator.evaluate(spy, ContextChoice("online", 200))
+    first = torch.from_numpy(families.family("cheetah-dir").observation_scale)
+    states = initial_states(FAMILY, 1, 1, "online", 0)
+    with BatchSimulation(FAMILY, [0], threads=0) as simulation:
+        start = torch.from_numpy(simulation.reset(*states))
+    torch.testing.assert_close(seen[0][0, 0].double(), start[0].double() * first, rtol=1e-6, atol=1e-7)
+    gathered = next(context for context in spy.contexts if context.size == 200)
+    torch.testing.assert_close(gathered.observations[0, 0], seen[0][0, 0])
+    sampler = Sampler(tiny_data("mixed"), [0, 1], 0.99, CPU, random, FAMILY.observation_scale)
+    plain = Sampler(tiny_data("mixed"), [0, 1], 0.99, CPU, torch.Generator())
+    random.manual_seed(3)
+    scaled = sampler.transitions(torch.tensor([0, 1]), 5)
+    plain._random.manual_seed(3)
+    unscaled = plain.transitions(torch.tensor([0, 1]), 5)
+    assert torch.equal(scaled.next_observations, unscaled.next_observations * scale)

@@ -191,7 +191,9 @@ def _train(config: CollectConfig, number: int, out: Path) -> None:
     worker.run()
 
 
-def collect(config: CollectConfig, out: Path, progress: Callable[[int], None] = lambda step: None) -> Snapshots:
+def collect(
+    config: CollectConfig, out: Path, progress: Callable[[int], None] = lambda step: None
+) -> Snapshots:
     """Train all agents, resuming what lies in `out`, and return their snapshots in 16-bit weights.
 
     `progress` is called about every second with the number of steps that the slowest worker has done.
@@ -232,11 +234,16 @@ def gather(config: CollectConfig, out: Path) -> Snapshots:
         worker = Worker(config, number, out)
         worker.load()
         if worker.step < config.steps:
-            raise CheckpointError(f"{worker.path} has done {worker.step} of {config.steps} steps; run collect again.")
+            raise CheckpointError(
+                f"{worker.path} has done {worker.step} of {config.steps} steps; run collect again."
+            )
         for lane, task in enumerate(worker.tasks):
             by_task[task] = [
                 [weight[lane] for weight in worker.snapshots[step]] for step in config.snapshot_steps
             ]
     return Snapshots.from_weights(
-        family.id, config.snapshot_steps, config.sac.random_steps, [by_task[task] for task in range(family.tasks)]
+        family.id,
+        config.snapshot_steps,
+        config.sac.random_steps,
+        [by_task[task] for task in range(family.tasks)],
     )

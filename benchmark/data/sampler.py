@@ -111,8 +111,14 @@ class Sampler:
         discount: float,
         device: torch.device,
         random: torch.Generator,
+        observation_scale: NDArray[np.float64] | None = None,
     ) -> None:
-        """`random`: a generator on `device`; all draws come from it, so its state is the sampler's state."""
+        """Draws come from `random`, on `device`, alone: its state is the sampler's.
+
+        `observation_scale` (observation,) multiplies all observations; raw ones are given where it is None.
+        """
+        scale = np.ones(dataset.observations.shape[1]) if observation_scale is None else observation_scale
+        self._scale = torch.as_tensor(scale, dtype=torch.float32, device=device)
         self.tasks = len(tasks)
         self._device, self._random, self._id = device, random, dataset.id
         self._flat = _flat(dataset, tasks, discount, device)
@@ -131,7 +137,7 @@ class Sampler:
     def transitions(self, tasks: Tensor, size: int) -> Transitions:
         """`size` transitions per task drawn uniformly with replacement from all of the task's data."""
         first, count = (edge.index_select(0, tasks)[:, None] for edge in self._ranges["all"])
-        return self._flat.pick(first + self._draw((len(tasks), size)) % count)
+        return self._pick(first + self._draw((len(tasks), size)) % count)
 
     def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
         """`size` consecutive transitions per task, from one random place in that part of the training life.
@@ -145,7 +151,10 @@ class Sampler:
             )
         first, count = (edge.index_select(0, tasks)[:, None] for edge in self._ranges[part])
         place = first + self._draw((len(tasks), 1)) % (count - size + 1)
-        return self._flat.pick(place + torch.arange(size, device=self._device))
+        return self._pick(place + torch.arange(size, device=self._device))
+
+    def _pick(self, rows: Tensor) -> Transitions:
+        return self._flat.pick(rows).with_scaled_observations(self._scale)
 
     def _draw(self, shape: tuple[int, int]) -> Tensor:
         """Integers so large that their remainders are as good as uniform."""

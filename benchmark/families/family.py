@@ -140,7 +140,10 @@ class Family(ABC):
     @property
     @abstractmethod
     def observation_scale(self) -> Array:
-        """Fixed factors (observation,) that bring observations to the order of one, for behaviour networks."""
+        """Fixed factors (observation,) that bring observations to the order of one.
+
+        Behaviour agents and algorithms see observations multiplied by them; data and environments are raw.
+        """
 
     @abstractmethod
     def reset(self, random: np.random.Generator) -> tuple[Array, Array]:
