@@ -114,8 +114,8 @@ def _context_choice(text: str) -> "ContextChoice":
 
 def _one_run(config: object, folder: Path, open_data: "OpenData", resume: bool) -> "pd.DataFrame":
     from benchmark.run_config import RunConfig
-    from benchmark.training import Run
     from benchmark.training import Progress as Report
+    from benchmark.training import Run
 
     assert isinstance(config, RunConfig)
     one = Run(config, folder, open_data)
@@ -205,8 +205,8 @@ def data_collect(options: argparse.Namespace) -> None:
     path = out / f"{name}.safetensors"
     snapshots.save(path)
     console.print(
-        f"snapshots of {snapshots.tasks} tasks are in {path}; logs beside it. To make them the family's behaviour: copy "
-        f"the file to datasets/snapshots/, then python -m benchmark data catalog --family {name}",
+        f"snapshots of {snapshots.tasks} tasks are in {path}; logs beside it. To make them the family's behaviour, "
+        f"copy the file to datasets/snapshots/, then python -m benchmark data catalog --family {name}",
         highlight=False,
     )
 
@@ -234,6 +234,52 @@ def data_catalog(options: argparse.Namespace) -> None:
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     console.print("datasets/catalog.toml is up to date")
+
+
+def data_list(options: argparse.Namespace) -> None:
+    """All data sets of the catalog."""
+    from benchmark.data.overview import listing
+
+    for one in listing():
+        here = [name for name, there in (("Minari", one.stored), ("cache", one.cached)) if there]
+        sizes = f"{one.id:34} {one.transitions:>10,} transitions  {one.content_hash[:12]}"
+        console.print(f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, soft_wrap=True)
+    console.print(
+        "Whatever is not here is recorded when a run asks for it, or by: data record", highlight=False
+    )
+
+
+def data_verify(options: argparse.Namespace) -> None:
+    """Check everything's hash; fails if anything is damaged."""
+    from benchmark.data.overview import verify, verify_all
+    from benchmark.errors import DataError
+
+    with _bar("verifying") as (progress, task):
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        findings = verify_all(show) if options.all else verify(options.family, options.tier, options.size)
+    for one in findings:
+        state = "not here" if not one.present else "DAMAGED" if one.problem else "good"
+        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, soft_wrap=True)
+    damaged = [one.problem for one in findings if one.problem]
+    if damaged:
+        raise DataError("\n".join(damaged))
+
+
+def data_card(options: argparse.Namespace) -> None:
+    """Write a family's card and its picture."""
+    from benchmark.data.card import write_card
+    from benchmark.families import family
+
+    with _bar("card") as (progress, task):
+        paths = write_card(
+            family(options.family).name,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for path in paths:
+        console.print(f"wrote {path}", highlight=False)
 
 
 def leaderboard(options: argparse.Namespace) -> None:

@@ -32,7 +32,7 @@ from benchmark.data.sampler import Sampler
 from benchmark.errors import AlgorithmError, BenchmarkError, RunError
 from benchmark.evaluation import Evaluation, Evaluator, calling
 from benchmark.files import write_text
-from benchmark.protocol import PROTOCOL_VERSION, ContextChoice, OpenData
+from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
 from benchmark.registry import build_config, find_algorithm
 from benchmark.results.rows import ResultRow, as_frame, normalised_score, write_table
@@ -85,7 +85,12 @@ class Run:
         self.algorithm = self._build(kind)
         discount = self.settings.discount
         self.data = Sampler(
-            self.dataset, self.split.train, discount, self.device, self.data_random, self.family.observation_scale
+            self.dataset,
+            self.split.train,
+            discount,
+            self.device,
+            self.data_random,
+            self.family.observation_scale,
         )
         self.evaluator = Evaluator(
             self.family, self.split.test, open_data, discount, self.device, self.random

@@ -14,6 +14,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.sampler import Sampler
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.evaluation import Evaluator
+from benchmark.families.simulation import BatchSimulation
 from benchmark.protocol import (
     SOURCES,
     ContextChoice,
@@ -24,7 +25,6 @@ from benchmark.protocol import (
     online_context,
     other_task,
 )
-from benchmark.families.simulation import BatchSimulation
 from benchmark.rollouts import Episodes, episode_returns, initial_states, record_episodes
 
 Open = Callable[[str], Dataset]

@@ -230,8 +230,8 @@ def test_a_custom_algorithm_runs(tiny_data: Open, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("self.actions = family", "1 / 0; self.actions = family", "building custom raised ZeroDivisionError at custom.py"),
-        ('return {"loss"', 'raise KeyError("x"); return {"loss"', "custom.update at step 1 raised KeyError at custom.py"),
+        ("self.actions = family", "1 / 0; self.actions = family", "building custom raised ZeroDivisionError at cus"),
+        ('return {"loss"', 'raise KeyError("x"); return {"loss"', "custom.update at step 1 raised KeyError at cus"),
         ('{"loss": torch.zeros(())}', "{}", "custom.update must return a mapping of metrics with 'loss'"),
         ('{"loss": torch.zeros(())}', "None", "custom.update must return a mapping of metrics with 'loss'"),
         ("return lambda", "raise ValueError('no'); return lambda", "custom.adapt raised ValueError at custom.py"),

@@ -58,7 +58,8 @@ class HalfCheetah(Family):
     def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
         """Speed term minus 0.05 |a|^2."""
         velocity = (after.qpos[..., 0] - before.qpos[..., 0]) / self.control_step
-        return self.speed_reward(parameters, velocity) - CONTROL_COST * np.square(actions).sum(-1)
+        effort: Array = np.square(actions).sum(-1)
+        return self.speed_reward(parameters, velocity) - CONTROL_COST * effort
 
     @abstractmethod
     def speed_reward(self, parameters: Array, velocity: Array) -> Array:

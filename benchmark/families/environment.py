@@ -7,8 +7,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import UnknownNameError
 from benchmark import families
+from benchmark.errors import UnknownNameError
 from benchmark.families.family import State
 
 

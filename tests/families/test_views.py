@@ -10,8 +10,8 @@ from gymnasium.utils.env_checker import check_env
 
 from benchmark import families
 from benchmark.errors import SimulatorVersionError, UnknownNameError
-from benchmark.families.family import State, read_body
 from benchmark.families.environment import TaskEnvironment
+from benchmark.families.family import State, read_body
 from benchmark.families.simulation import BatchSimulation
 
 NAMES = list(families.FAMILIES)
@@ -49,12 +49,17 @@ def test_views_are_equal_bit_for_bit(name: str) -> None:
     random = np.random.default_rng(1)
     with BatchSimulation(family, tasks, threads=2) as simulation:
         batch = simulation.reset(qpos, qvel)
-        single = [environment.set_state(*state) for environment, state in zip(environments, zip(qpos, qvel))]
+        single = [
+            environment.set_state(*state)
+            for environment, *state in zip(environments, qpos, qvel, strict=True)
+        ]
         np.testing.assert_array_equal(batch, np.stack(single))
         for _ in range(family.horizon):
             actions = random.uniform(-1, 1, (len(tasks), family.action_size)).astype(np.float32)
             step = simulation.step(actions)
-            results = [environment.step(action) for environment, action in zip(environments, actions)]
+            results = [
+                environment.step(action) for environment, action in zip(environments, actions, strict=True)
+            ]
             np.testing.assert_array_equal(step.observations, np.stack([result[0] for result in results]))
             np.testing.assert_array_equal(step.rewards, [result[1] for result in results])
             np.testing.assert_array_equal(step.terminated, [result[2] for result in results])

@@ -89,7 +89,8 @@ def measure() -> list[dict[str, str]]:
 def main() -> None:
     """Measure, print, write the CSV."""
     rows = measure()
-    machine = f"{platform.machine()}, {cores()} cores, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
+    processor = torch.backends.cpu.get_cpu_capability()
+    machine = f"{platform.machine()}, {cores()} cores, {processor}, torch {torch.__version__}"
     table = Table(title=f"speed on {machine}")
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, [*rows[0], "machine"], lineterminator="\n")
