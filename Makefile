@@ -19,7 +19,7 @@ lint: .venv/installed-tests
 
 speed: .venv/installed-tests
 	$(BIN)/python -m pytest -q tests/speed --benchmark-enable --benchmark-only
-	$(BIN)/python tests/speed/table.py
+	$(BIN)/python -m tests.speed.table
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -19,7 +19,9 @@ from benchmark.evaluation import Evaluator
 from benchmark.families.simulation import cores
 from benchmark.protocol import ContextChoice
 from benchmark.randomness import numpy_stream, torch_stream
-from benchmark.registry import find_algorithm
+from macaw.algorithm import Macaw, MacawConfig
+from macaw.optimizer import Adam
+from tests.macaw import naive
 
 CPU = torch.device("cpu")
 CHEETAH = families.family("cheetah-vel")
@@ -73,8 +75,7 @@ def evaluation() -> Subject:
     """Five tasks x 20 episodes x 200 steps, adapted and un-adapted, MACAW's policy included, all cores."""
     torch.set_num_threads(cores())
     random = torch_stream(0, "speed")
-    kind = find_algorithm("macaw")
-    algorithm = kind(kind.Config(), PAPER, CPU, random)
+    algorithm = Macaw(MacawConfig(), PAPER, CPU, random)
     data = made_up_data(episodes=3)
     evaluator = Evaluator(CHEETAH, CHEETAH.split("standard").test, lambda tier: data, 0.99, CPU, random)
     return Subject(lambda: evaluator.evaluate(algorithm, ContextChoice()), 2 * 5 * 20 * 200, "env steps")
@@ -116,10 +117,32 @@ def behaviour(product_type: torch.dtype) -> Subject:
 def meta_step(tasks: int) -> Subject:
     """MACAW's meta-step at the paper's sizes: `tasks` x (256 + 256), float32, all cores."""
     torch.set_num_threads(cores())
-    kind = find_algorithm("macaw")
-    algorithm = kind(kind.Config(tasks_per_step=tasks), PAPER, CPU, torch_stream(0, "speed"))  # type: ignore[call-arg]
+    algorithm = Macaw(MacawConfig(tasks_per_step=tasks), PAPER, CPU, torch_stream(0, "speed"))
     sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed data"))
     return Subject(lambda: algorithm.update(sampler), 1, "meta-steps")
+
+
+def naive_meta_step() -> Subject:
+    """The same with the oracle of the tests: task after task, adapted weights formed, double backward."""
+    torch.set_num_threads(cores())
+    algorithm = Macaw(MacawConfig(), PAPER, CPU, torch_stream(0, "speed"))
+    config, state = algorithm.config, algorithm.state()
+    sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed data"))
+    optimizers = {
+        "value": Adam(state["value"], config.value_outer_lr),
+        "policy": Adam(state["policy"] + state["head"], config.policy_outer_lr),
+        "hyper": Adam([state[name] for name in naive.RAW], config.hyper_lr),
+    }
+
+    def call() -> object:
+        tasks = sampler.sample_tasks(config.tasks_per_step)
+        inner, outer = sampler.contiguous(tasks, 256), sampler.transitions(tasks, 256)
+        step = naive.meta_step(config, PAPER.train_tasks, state, inner, outer)
+        for part, optimizer in optimizers.items():
+            optimizer.step(step[part])
+        return step
+
+    return Subject(call, 1, "meta-steps")
 
 
 SUITE: dict[str, Callable[[], Subject]] = {

@@ -1,6 +1,6 @@
 """The speed table: measures every subject on this machine and writes leaderboard/speed.csv. Run on an idle machine.
 
-python tests/speed/table.py
+python -m tests.speed.table
 """
 
 import csv
@@ -11,18 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "macaw"))
-
-import naive_step
-import subjects
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from benchmark.families.simulation import cores
 from benchmark.files import LEADERBOARD, write_text
+from tests.speed import subjects
 
 REPEATS = 7
 
@@ -72,7 +68,7 @@ def measure() -> list[dict[str, str]]:
     five, twenty = one(lambda: subjects.meta_step(5)), one(lambda: subjects.meta_step(20))
     row("MACAW meta-step, 5 tasks x (256 + 256)", five, "steps/s", None)
     row("MACAW meta-step, 20 tasks x (256 + 256)", twenty, "steps/s", None)
-    row("MACAW meta-step against the naive form, 5 tasks", five / one(naive_step.subject), "times", 2.0)
+    row("MACAW meta-step against the naive form, 5 tasks", five / one(subjects.naive_meta_step), "times", 2.0)
     row(
         "behaviour, 20 agents, float32", one(subjects.SUITE["behaviour float32"]), "agent updates/s/core", 600
     )

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import subjects
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from tests.speed import subjects
 
 
 @pytest.mark.parametrize("make", subjects.SUITE.values(), ids=list(subjects.SUITE))
