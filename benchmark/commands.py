@@ -212,12 +212,25 @@ def data_collect(options: argparse.Namespace) -> None:
 
 
 def data_record(options: argparse.Namespace) -> None:
-    """Record a data set, or find that it is there."""
-    dataset = _opener(options.family, options.size)(options.tier)
+    """Record a data set in Minari's form and in the cache, or find that it is there."""
+    from benchmark.data import store
+    from benchmark.data.open import record_dataset
+    from benchmark.families import family
+
+    with _bar(f"data {options.family} {options.tier} {options.size}") as (progress, task):
+        dataset = record_dataset(
+            family(options.family).name,
+            options.tier,
+            options.size,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        progress.update(task, total=1, completed=1)
     console.print(
-        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes, sha256 {dataset.content_hash}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes\n"
+        f"content sha256 {dataset.content_hash}\nMinari {store.folder_of(dataset.id)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def data_catalog(options: argparse.Namespace) -> None:

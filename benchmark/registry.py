@@ -16,6 +16,8 @@ from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
 
 BUILT_IN = {
     "macaw": "macaw.algorithm:Macaw",
+    "meta-bc": "baselines.meta_bc:MetaBC",
+    "multitask-awr": "baselines.multitask_awr:MultitaskAWR",
 }
 """Name to `module:Class`. Strings, because the suite imports no method before a run asks for it."""
 

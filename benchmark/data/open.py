@@ -39,6 +39,17 @@ def open_dataset(
     return cache.load(identity, expected)
 
 
+def record_dataset(
+    family_name: str, tier: str = "mixed", size: str = "small", progress: Progress = no_progress
+) -> Dataset:
+    """The same, and its Minari form is there afterwards too, also where only the cache was."""
+    family = families.family(family_name)
+    dataset = open_dataset(family_name, tier, size, progress)
+    if not store.present(dataset.id):
+        store.write(family, dataset, store.describe(family, tier, dataset.content_hash))
+    return dataset
+
+
 def _check_hash(dataset: Dataset, expected: str, what: str) -> None:
     if dataset.content_hash != expected:
         raise DataError(

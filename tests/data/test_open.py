@@ -11,7 +11,7 @@ from benchmark import files
 from benchmark.data import cache, catalog, store
 from benchmark.data import open as opening
 from benchmark.data.dataset import Dataset
-from benchmark.data.open import open_dataset
+from benchmark.data.open import open_dataset, record_dataset
 from benchmark.data.snapshots import UNIFORM, Snapshots, shipped_path
 from benchmark.errors import BenchmarkError, DataError, SimulatorVersionError, UnknownNameError
 from benchmark.families.family import Family
@@ -52,6 +52,16 @@ def test_without_the_cache_it_comes_from_minari(
     shutil.rmtree(cache.root())
     request.getfixturevalue("no_recording")
     assert open_dataset("cheetah-dir").content_hash == first
+
+
+def test_recording_what_is_cached_brings_minaris_form_back(
+    small_standard: Family, request: pytest.FixtureRequest
+) -> None:
+    first = open_dataset("cheetah-dir").content_hash
+    shutil.rmtree(store.folder_of(ID))
+    request.getfixturevalue("no_recording")
+    assert record_dataset("cheetah-dir").content_hash == first
+    assert store.ingest(ID).content_hash == first
 
 
 @pytest.mark.parametrize("tier", ["random", "medium", "expert"])
