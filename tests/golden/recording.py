@@ -121,8 +121,34 @@ class RecordedData:
 
 def config_of(recording: Recording) -> dict[str, Any]:
     """The fields that every method's configuration shares, read off the sizes of the recording."""
-    sequence = recording.layers("policy", "seq")
-    hidden_bias = f"policy/{sequence[0]}." + ("_bias" if recording.plain() else "fc.bias")
-    rows = recording.arrays[hidden_bias].shape[0]
-    hidden = rows if recording.plain() else rows // (recording.family().observation_size + 1)
-    return {"hidden_size": hidden, "hidden_layers": len(sequence) - 1, "tasks_per_step": recording.tasks}
+    layers = recording.layers("policy", "seq")
+    inputs = recording.family().observation_size
+    return {
+        "hidden_size": _outputs(recording, layers[0], inputs),
+        "hidden_layers": len(layers) - 1,
+        "tasks_per_step": recording.tasks,
+    }
+
+
+def latent_size(recording: Recording) -> dict[str, int]:
+    """The field `latent_size`; plain layers have none."""
+    return {} if recording.plain() else {"latent_size": len(recording.arrays["policy/seq.fc_0.z"])}
+
+
+def advantage_hidden_size(recording: Recording) -> dict[str, int]:
+    """The field `advantage_hidden_size`, where there is an advantage head."""
+    head = recording.layers("policy", "head_seq")
+    inputs = config_of(recording)["hidden_size"] + recording.family().action_size
+    return {"advantage_hidden_size": _outputs(recording, head[0], inputs)} if head else {}
+
+
+def batch_sizes(recording: Recording) -> dict[str, int]:
+    """The fields `inner_batch` and `outer_batch`."""
+    return {f"{part}_batch": recording.batch(part).size for part in ("inner", "outer")}
+
+
+def _outputs(recording: Recording, layer: str, inputs: int) -> int:
+    """Outputs of a policy layer: a row of theta for every weight and bias, or a bias transform of that length."""
+    if recording.plain():
+        return len(recording.arrays[f"policy/{layer}._bias"])
+    return len(recording.arrays[f"policy/{layer}.fc.bias"]) // (inputs + 1)

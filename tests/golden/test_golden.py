@@ -10,7 +10,14 @@ from torch import Tensor
 from baselines.meta_bc import MetaBC
 from baselines.multitask_awr import MultitaskAWR
 from macaw.algorithm import Macaw
-from tests.golden.recording import RecordedData, Recording, config_of
+from tests.golden.recording import (
+    RecordedData,
+    Recording,
+    advantage_hidden_size,
+    batch_sizes,
+    config_of,
+    latent_size,
+)
 
 TOLERANCE = 1e-9
 
@@ -43,6 +50,8 @@ def replay_macaw(recording: Recording) -> None:
     config = Macaw.Config(
         **config_of(recording),
         **batch_sizes(recording),
+        **latent_size(recording),
+        **advantage_hidden_size(recording),
         advantage_head=bool(head),
         weight_transform=not recording.plain(),
     )
@@ -95,7 +104,7 @@ def assert_adam(recording: Recording, after: list[Tensor], network: str, sequenc
 
 
 def replay_meta_bc(recording: Recording) -> None:
-    config = MetaBC.Config(**config_of(recording), **batch_sizes(recording))
+    config = MetaBC.Config(**config_of(recording), **batch_sizes(recording), **latent_size(recording))
     method = MetaBC(config, recording.family(), torch.device("cpu"), torch.Generator().manual_seed(0))
     raw_inner_lr = torch.stack(recording.tensors("", "policy_log_lr"))
     method.load_state(
@@ -132,10 +141,6 @@ def replay_multitask_awr(recording: Recording) -> None:
     method.update(data)
     for network in networks:
         assert_adam(recording, method.state()[network], network, "seq")
-
-
-def batch_sizes(recording: Recording) -> dict[str, int]:
-    return {f"{part}_batch": recording.batch(part).size for part in ("inner", "outer")}
 
 
 def assert_all_close(actual: list[Tensor], expected: list[Tensor], what: str) -> None:
