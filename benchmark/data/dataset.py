@@ -154,7 +154,10 @@ def raw_bytes(array: NDArray[Any], dtype: str) -> memoryview:
 
 def concatenated(identity: str, parts: Sequence[dict[str, NDArray[Any]]]) -> Dataset:
     """One data set from portions in the order of tasks; each portion is a dict of COLUMNS."""
-    joined = {name: np.concatenate([part[name] for part in parts]).astype(COLUMNS[name]) for name in COLUMNS}
+    joined = {
+        name: np.concatenate([part[name] for part in parts]).astype(COLUMNS[name], copy=False)
+        for name in COLUMNS
+    }
     return Dataset(identity, **joined)
 
 

@@ -33,7 +33,8 @@ def open_dataset(
         else:
             dataset = record_standard(family, tier, size, progress)
             _check_hash(dataset, expected, "what was just recorded")
-            store.write(family, dataset, store.describe(family, tier, dataset.content_hash))
+            if not store.present(identity):  # another process may have recorded it meanwhile
+                store.write(family, dataset, store.describe(family, tier, dataset.content_hash))
         cache.write(dataset)
         del dataset
     return cache.load(identity, expected)

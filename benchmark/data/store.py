@@ -102,6 +102,8 @@ def write(family: Family, dataset: Dataset, metadata: Mapping[str, Any]) -> Path
             _seal(temporary / "data")
         _name_space(dataset.id)
     except (OSError, RuntimeError) as error:
+        if folder.exists():  # another process was faster
+            return folder
         raise DataError(
             f"the Minari data set {folder} cannot be written: {error}. Free some space, or set "
             "MINARI_DATASETS_PATH to another folder."

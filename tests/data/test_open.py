@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -12,6 +13,7 @@ from benchmark.data import cache, catalog, store
 from benchmark.data import open as opening
 from benchmark.data.dataset import Dataset
 from benchmark.data.open import open_dataset, record_dataset
+from benchmark.data.record import record
 from benchmark.data.snapshots import UNIFORM, Snapshots, shipped_path
 from benchmark.errors import BenchmarkError, DataError, SimulatorVersionError, UnknownNameError
 from benchmark.families.family import Family
@@ -153,6 +155,21 @@ def test_another_simulator_does_not_record(small_standard: Family, monkeypatch: 
     with pytest.raises(SimulatorVersionError, match=r"9\.9\.9.*pip install mujoco==3\.3\.0"):
         open_dataset("cheetah-dir")
     assert not store.present(ID)
+
+
+def test_two_processes_may_record_at_once(small_standard: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one finishes while this one records."""
+    first = True
+
+    def meanwhile(*arguments: Any, **named: Any) -> Dataset:
+        nonlocal first
+        if first:
+            first = False
+            open_dataset("cheetah-dir")
+        return record(*arguments, **named)
+
+    monkeypatch.setattr(opening, "record", meanwhile)
+    assert open_dataset("cheetah-dir").rows == 2400
 
 
 def test_names_there_are_not_get_a_hint(small_standard: Family) -> None:

@@ -1,6 +1,10 @@
 """Recording: the same bits whatever the lanes and threads, true likelihoods, the promised composition."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from benchmark.data.snapshots import UNIFORM, Snapshots
 from benchmark.errors import DataError, UnknownNameError
 from benchmark.families.environment import TaskEnvironment
 from benchmark.families.family import Family
+from benchmark.files import PROJECT
 from benchmark.randomness import numpy_stream
 from tests.data.synthetic import random_snapshots
 
@@ -32,6 +37,36 @@ def test_whole_episodes_do_not_depend_on_lanes_either(
 ) -> None:
     again = record(Recording(cheetah, snapshots, "mixed", 1600), cheetah_data.id, lanes=5, threads=2)
     assert again.content_hash == cheetah_data.content_hash
+
+
+RECORD_ELSEWHERE = """
+import sys
+from pathlib import Path
+from benchmark.data.record import Recording, record
+from benchmark.data.snapshots import Snapshots
+from tests.data.synthetic import FallingCheetah
+snapshots = Snapshots.load(Path(sys.argv[1]))
+print(record(Recording(FallingCheetah(), snapshots, "mixed", 300), "omrl/falling/mixed-v1").content_hash)
+"""
+
+
+@pytest.mark.parametrize("what", ["linear algebra", "numpy", "mathematical functions"])
+def test_a_plainer_processor_records_the_same_bits(
+    snapshots: Snapshots, falling_data: Dataset, tmp_path: Path, what: str
+) -> None:
+    """Libraries are told that the processor has none of the instructions they would choose here."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])  # type: ignore[index]
+    variables = {
+        "linear algebra": {"OPENBLAS_CORETYPE": "Nehalem"},
+        "numpy": {"NPY_DISABLE_CPU_FEATURES": " ".join(found)},
+        "mathematical functions": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-FMA4,-AVX"},
+    }[what]
+    snapshots.save(tmp_path / "snapshots.safetensors")
+    command = [sys.executable, "-c", RECORD_ELSEWHERE, str(tmp_path / "snapshots.safetensors")]
+    run = subprocess.run(
+        command, env={**os.environ, **variables}, cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == falling_data.content_hash
 
 
 def test_a_task_recorded_alone_is_the_same(

@@ -168,6 +168,28 @@ def test_a_writer_that_dies_leaves_nothing_that_loads(
     assert [path for path in (homes / "minari").rglob("*") if path.is_file()] == []
 
 
+def test_what_a_killed_writer_leaves_is_not_seen(
+    cheetah: Family,
+    cheetah_data: Dataset,
+    metadata: dict[str, object],
+    homes: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_seal", killed)
+        patch.setattr(files, "_remove", lambda path: None)
+        with pytest.raises(KeyboardInterrupt):
+            store.write(cheetah, cheetah_data, metadata)
+    assert [path.name for path in (homes / "minari").rglob("*.hdf5")] == ["main_data.hdf5"]
+    assert minari.list_local_datasets() == {}
+    assert not store.present(cheetah_data.id)
+    store.write(cheetah, cheetah_data, metadata)
+    assert store.ingest(cheetah_data.id).content_hash == cheetah_data.content_hash
+
+
 def test_nothing_is_overwritten(stored: Path, cheetah: Family, cheetah_data: Dataset) -> None:
     before = (stored / "main_data.hdf5").read_bytes()
     with pytest.raises(DataError, match="is there already"):
