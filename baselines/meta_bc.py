@@ -27,6 +27,7 @@ from benchmark.algorithm import (
 )
 from macaw.adaptation import InnerStep, MetaGradient, raw_positive
 from macaw.losses import imitation_loss
+from macaw.memory import keep_freed_memory
 from macaw.networks import Layer, layer_sizes, new_network, policy_means
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
@@ -93,6 +94,7 @@ class MetaBC(Algorithm):
     ) -> None:
         """Build the policy network, drawn from `random`, and its optimizers on `device`."""
         self.config, self.family, self._random = config, family, random
+        keep_freed_memory(device)
         sizes = layer_sizes(
             family.observation_size, config.hidden_size, config.hidden_layers, family.action_size
         )

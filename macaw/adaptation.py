@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from macaw.memory import gradient_memory
 from macaw.networks import Block, LatentMap, Layer, Network
 
 InnerLoss = Callable[[list[Layer]], Float[Tensor, " task"]]
@@ -94,7 +95,7 @@ class LatentStep:
         """From the gradient of theta, after `backward`, to those of the learned tensors."""
         latent = torch.addmv(self._z_sum, self._weight.t(), theta)
         left = torch.cat((self._adapted, self._gradient, theta.unsqueeze(0)))
-        weight = torch.mm(left.t(), torch.cat(self._right), out=_gradient_memory(self._weight))
+        weight = torch.mm(left.t(), torch.cat(self._right), out=gradient_memory(self._weight))
         return [latent, weight, self._adapted.sum(0) + theta]
 
 
@@ -182,16 +183,9 @@ def theta_gradients(network: Network, theta: Sequence[Float[Tensor, " _"]]) -> l
         if block.transform is not None:
             latent, weight = block.transform.latent, block.transform.weight
             gradients.append(weight.t() @ gradient)
-            gradients.append(torch.outer(gradient, latent, out=_gradient_memory(weight)))
+            gradients.append(torch.outer(gradient, latent, out=gradient_memory(weight)))
         gradients.append(gradient)
     return gradients
-
-
-def _gradient_memory(weight: Tensor) -> Tensor:
-    """The memory for the gradient of W, the same in every step: new pages cost as much as the product."""
-    if weight.grad is None:
-        weight.grad = torch.empty_like(weight)
-    return weight.grad
 
 
 def _block_step(block: Block, gradient: Tensor, inner_lr: list[Tensor]) -> PlainStep | LatentStep:

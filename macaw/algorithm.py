@@ -34,6 +34,7 @@ from benchmark.algorithm import (
 )
 from macaw import losses
 from macaw.adaptation import InnerStep, leaves, raw_positive, theta_gradients
+from macaw.memory import keep_freed_memory
 from macaw.networks import (
     Layer,
     layer_sizes,
@@ -129,6 +130,7 @@ class Macaw(Algorithm):
     ) -> None:
         """Build the networks, drawn from `random`, and their optimizers on `device`."""
         self.config, self.family, self._random = config, family, random
+        keep_freed_memory(device)
         hidden, layers = config.hidden_size, config.hidden_layers
         latent = config.latent_size if config.weight_transform else None
         self._value = new_network(layer_sizes(family.observation_size, hidden, layers, 1), latent, random)
