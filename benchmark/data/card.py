@@ -224,6 +224,8 @@ def _licence_and_limits(family: Family, known: catalog.Entry) -> str:
         "- `mixed` is a training life in as many stages as there are snapshots; between two of them "
         "behaviour does not drift.\n"
         "- Behaviour learns fast: most of a life, by time, is already competent, see the shares above.\n"
-        "- Recorded with one version of one simulator; another version gives other trajectories.\n"
+        "- Recorded with one version of one simulator; another version gives other trajectories. The simulator "
+        "takes sines from the C library: recording needs an x86-64 processor with AVX2 and FMA (since about "
+        "2015), without which they round otherwise; reading needs nothing.\n"
         "- Log-densities are those of a continuous action, taken at the grid point that was stored.\n"
     )

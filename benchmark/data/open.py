@@ -57,7 +57,8 @@ def _check_hash(dataset: Dataset, expected: str, what: str) -> None:
             f"{what} is not the standard's {dataset.id}: its content hash is {dataset.content_hash}, and "
             f"{catalog.catalog_path()} says {expected}. Nothing was kept. Restore datasets/ "
             "(git checkout -- datasets) and delete a Minari data set of that name. If that does not help, "
-            "this machine computes otherwise than others: please report it."
+            "this machine rounds otherwise than the standard's (a processor without AVX2 and FMA, or another "
+            "C library): record on another one and copy its Minari data set."
         )
 
 

@@ -1,4 +1,4 @@
-"""Recording: roll the behaviour snapshots out into episodes, bit for bit the same on every machine.
+"""Recording: roll the behaviour snapshots out into episodes, reproducible bit for bit.
 
     tier     behaviour of each task
     random   uniformly random actions
@@ -8,6 +8,8 @@
 
 An episode's random numbers depend on (family, tier, task, snapshot, number of the episode) and on nothing
 else, so neither lanes nor threads matter, and the small data set's episodes are among those of the full one.
+What is left of the machine is how the C library rounds the sines that the simulator takes from it: in one way on
+all processors with AVX2 and FMA.
 """
 
 from collections.abc import Mapping, Sequence
