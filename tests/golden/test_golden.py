@@ -46,6 +46,34 @@ def test_recorded_meta_step_is_reproduced(path: Any) -> None:
 
 
 def replay_macaw(recording: Recording) -> None:
+    macaw, data = recorded_macaw(recording), RecordedData(recording)
+    tasks = data.sample_tasks(macaw.config.tasks_per_step)
+    inner = data.contiguous(tasks, macaw.config.inner_batch)
+    step = macaw.meta_step(inner, data.transitions(tasks, macaw.config.outer_batch))
+    for name in ("value", "policy"):
+        expected = recording.tensor(f"expected/outer_{name}_loss")
+        assert_close(step.losses[f"{name}_loss"][-1:], expected, f"{name} loss of the last task")
+    gradient = "expected/grad/"
+    policy = recording.tensors(gradient, "policy") + recording.tensors(gradient, "policy", "head_seq")
+    assert_all_close(step.policy, policy, "policy gradient")
+    assert_all_close(step.value, recording.tensors(gradient, "value"), "value gradient")
+    value_lr, policy_lr, coefficient = step.hyper
+    assert_close(value_lr, torch.stack(recording.tensors(gradient, "value_log_lr")), "value step sizes")
+    assert_close(policy_lr, torch.stack(recording.tensors(gradient, "policy_log_lr")), "policy step sizes")
+    if macaw.config.advantage_head:
+        expected = recording.tensor("expected/grad/advantage_coef_raw").reshape(1)
+        assert_close(coefficient, expected, "lambda")
+        for recorded in recording.tensors(gradient, "policy_log_lr", "head_seq"):
+            assert recorded == 0, "a head's step size moves: the head would have to be adapted"
+    macaw.update(data)
+    after = macaw.state()
+    assert_adam(recording, after["value"], "value", "seq")
+    assert_adam(recording, after["policy"], "policy", "seq")
+    assert_adam(recording, after["head"], "policy", "head_seq")
+
+
+def recorded_macaw(recording: Recording) -> Macaw:
+    """The method as it was before the recorded step."""
     head = recording.layers("policy", "head_seq")
     config = Macaw.Config(
         **config_of(recording),
@@ -63,34 +91,8 @@ def replay_macaw(recording: Recording) -> None:
     if head:
         state["head"] = recording.tensors("", "policy", "head_seq")
         state["raw_advantage_coefficient"] = recording.tensor("advantage_coef_raw").reshape(1)
-        for recorded in recording.tensors("expected/grad/", "policy_log_lr", "head_seq"):
-            assert recorded == 0, "a head's step size moves: the head would have to be adapted"
     macaw.load_state(state)
-
-    data = RecordedData(recording)
-    tasks = data.sample_tasks(config.tasks_per_step)
-    step = macaw.meta_step(
-        data.contiguous(tasks, config.inner_batch), data.transitions(tasks, config.outer_batch)
-    )
-    for name in ("value", "policy"):
-        assert_close(
-            step.losses[f"{name}_loss"][-1:], recording.tensor(f"expected/outer_{name}_loss"), f"{name} loss"
-        )
-    gradient = "expected/grad/"
-    policy = recording.tensors(gradient, "policy") + recording.tensors(gradient, "policy", "head_seq")
-    assert_all_close(step.policy, policy, "policy gradient")
-    assert_all_close(step.value, recording.tensors(gradient, "value"), "value gradient")
-    value_lr, policy_lr, coefficient = step.hyper
-    assert_close(value_lr, torch.stack(recording.tensors(gradient, "value_log_lr")), "value step sizes")
-    assert_close(policy_lr, torch.stack(recording.tensors(gradient, "policy_log_lr")), "policy step sizes")
-    if head:
-        assert_close(coefficient, recording.tensor("expected/grad/advantage_coef_raw").reshape(1), "lambda")
-
-    macaw.update(data)
-    after = macaw.state()
-    assert_adam(recording, after["value"], "value", "seq")
-    assert_adam(recording, after["policy"], "policy", "seq")
-    assert_adam(recording, after["head"], "policy", "head_seq")
+    return macaw
 
 
 def assert_adam(recording: Recording, after: list[Tensor], network: str, sequence: str) -> None:
