@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> None:
     from benchmark import families
     from benchmark.registry import build_config, find_algorithm, parse_settings
     from benchmark.run_config import RunConfig
+    from benchmark.training import refuse_existing
 
     kind = find_algorithm(options.algo)
     settings = parse_settings(options.set)
@@ -80,20 +81,18 @@ def run(options: argparse.Namespace) -> None:
     }  # fmt: skip
     if options.threads is not None:
         common["threads"] = options.threads
-    configs = [RunConfig(seed=seed, **common) for seed in _seeds(options.seeds)]
+    place = Path(options.out) / family.name / kind.name
+    runs = {place / f"seed-{seed}": RunConfig(seed=seed, **common) for seed in _seeds(options.seeds)}
+    if not options.resume:
+        for folder in runs:
+            refuse_existing(folder)
     open_data = _opener(family.name, options.size)
-    frames = [
-        _one_run(
-            config,
-            Path(options.out) / family.name / kind.name / f"seed-{config.seed}",
-            open_data,
-            options.resume,
-        )
-        for config in configs
-    ]
+    frames = [_one_run(config, folder, open_data, options.resume) for folder, config in runs.items()]
     import pandas as pd
 
     _print_results(pd.concat(frames))
+    for folder in runs:
+        console.print(f"rows: {folder / 'result.csv'}", highlight=False, soft_wrap=True)
 
 
 def _seeds(texts: list[str]) -> list[int]:

@@ -7,13 +7,10 @@ RUN/result.csv     one row per test task and context source, written at the end
 
 import io
 import resource
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import mujoco
@@ -29,9 +26,10 @@ from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import References
 from benchmark.data.sampler import Sampler
-from benchmark.errors import AlgorithmError, BenchmarkError, RunError
+from benchmark.errors import AlgorithmError, RunError
 from benchmark.evaluation import Evaluation, Evaluator, calling
 from benchmark.files import write_text
+from benchmark.interruption import Interrupted, noticed_signals
 from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
 from benchmark.registry import build_config, find_algorithm
@@ -50,17 +48,6 @@ class Progress:
     message: str
     evaluated: bool
     """Whether an evaluation has just been made."""
-
-
-class Interrupted(BenchmarkError):
-    """The run was asked to stop by a signal and has left a checkpoint."""
-
-    def __init__(self, number: int, step: int, folder: Path) -> None:
-        self.exit_code = 128 + number
-        super().__init__(
-            f"stopped by {signal.Signals(number).name} at step {step}; {folder} holds its checkpoint. "
-            "Go on with the same command and --resume."
-        )
 
 
 class Run:
@@ -136,13 +123,8 @@ class Run:
 
         Raises RunError if another or a finished run lies there, or if the folder cannot be written.
         """
-        config_path = self.folder / "config.toml"
-        if config_path.exists() and not resume:
-            state = "a finished run" if (self.folder / "result.csv").exists() else "an unfinished run"
-            raise RunError(
-                f"{self.folder} holds {state}. Go on with it by --resume, or choose another --out; "
-                "nothing was changed."
-            )
+        if not resume:
+            refuse_existing(self.folder)
         if self.checkpoints.exists():
             self._load(self.checkpoints.load(self.device))
         if self.step > self.config.steps:
@@ -152,7 +134,7 @@ class Run:
             )
         try:
             text = tomli_w.dumps(_without_none({**self.identity(), "steps": self.config.steps}))
-            write_text(config_path, text)
+            write_text(self.folder / "config.toml", text)
         except OSError as error:
             raise RunError(
                 f"the run's folder {self.folder} cannot be written: {error}. Choose another --out."
@@ -188,7 +170,7 @@ class Run:
         """
         clock, first = time.perf_counter(), self.step
         done_before = self.timing[-1]["seconds"] if self.timing else 0.0
-        with _noticed_signals() as received:
+        with noticed_signals() as received:
             while self.step < self.config.steps:
                 self._one_step()
                 if self.step % CHECK_EVERY == 0:
@@ -315,6 +297,15 @@ class Run:
         return frame
 
 
+def refuse_existing(folder: Path) -> None:
+    """Raise RunError where a run lies in the folder."""
+    if (folder / "config.toml").exists():
+        state = "a finished run" if (folder / "result.csv").exists() else "an unfinished run"
+        raise RunError(
+            f"{folder} holds {state}. Go on with it by --resume, or choose another --out; nothing was changed."
+        )
+
+
 def peak_memory_mib() -> int:
     """Largest resident size of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -325,25 +316,3 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
     return value
-
-
-@contextmanager
-def _noticed_signals() -> Iterator[list[int]]:
-    """Within the block SIGINT and SIGTERM are only noted; a second one of them acts as usual."""
-    received: list[int] = []
-    before: dict[int, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(number, before[number])
-
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
-    except ValueError:  # not the main thread: signals go elsewhere
-        pass
-    try:
-        yield received
-    finally:
-        for noted, handler in before.items():
-            signal.signal(noted, handler)

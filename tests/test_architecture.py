@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "files", "randomness", "algorithm"},
+    {"errors", "files", "randomness", "algorithm", "interruption"},
     {"families"},
     {"rollouts"},
     {"data"},

@@ -21,9 +21,10 @@ from benchmark.errors import (
     RunError,
     UnknownNameError,
 )
+from benchmark.interruption import Interrupted
 from benchmark.results.rows import read_rows
 from benchmark.run_config import RunConfig
-from benchmark.training import Interrupted, Progress, Run
+from benchmark.training import Progress, Run
 
 Open = Callable[[str], Dataset]
 SMALL: dict[str, Any] = {

@@ -71,7 +71,7 @@ class CheetahDirection(HalfCheetah):
 
     name = "cheetah-dir"
     parameter = "running direction, +1 or -1"
-    meta_steps = 5_000
+    meta_steps = 10_000
 
     def more_splits(self) -> dict[str, Split]:
         """`tuning` is `standard` again: this family meta-tests on its only two tasks, its train tasks."""
@@ -87,7 +87,7 @@ class CheetahVelocity(HalfCheetah):
 
     name = "cheetah-vel"
     parameter = "target velocity in m/s"
-    meta_steps = 20_000
+    meta_steps = 15_000
 
     def more_splits(self) -> dict[str, Split]:
         """`tuning`: five of the standard train tasks, spread over the range, held out to choose settings on."""

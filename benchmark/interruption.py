@@ -1,0 +1,43 @@
+"""SIGINT and SIGTERM, noted while a step is under way and acted on when it is done."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from benchmark.errors import BenchmarkError
+
+
+class Interrupted(BenchmarkError):
+    """The run was asked to stop by a signal and has left a checkpoint."""
+
+    def __init__(self, number: int, step: int, folder: Path) -> None:
+        self.exit_code = 128 + number
+        super().__init__(
+            f"stopped by {signal.Signals(number).name} at step {step}; {folder} holds its checkpoint. "
+            "Go on with the same command and --resume."
+        )
+
+
+@contextmanager
+def noticed_signals() -> Iterator[list[int]]:
+    """Within the block SIGINT and SIGTERM are only noted; a second one of them acts as usual."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    except ValueError:  # not the main thread: signals go elsewhere
+        pass
+    try:
+        yield received
+    finally:
+        for noted, handler in before.items():
+            signal.signal(noted, handler)

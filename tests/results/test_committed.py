@@ -1,0 +1,46 @@
+"""The results in git: well formed, complete, and what is generated from them is not out of date."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark import families
+from benchmark.data.catalog import entry, references
+from benchmark.files import LEADERBOARD, PROJECT
+from benchmark.results.leaderboard import leaderboard, readme_table
+from benchmark.results.rows import KEY, normalised_score, read_rows, write_table
+
+FILES = sorted((LEADERBOARD / "results").glob("*/*.csv"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_committed_rows_are_complete_and_follow_from_the_catalog(path: Path) -> None:
+    rows = read_rows(path)
+    family = families.family(path.parent.name)
+    known = references(family.name)
+    hashes = {value for tiers in entry(family).hashes.values() for value in tiers.values()}
+    assert (rows["family"] == family.id).all()
+    assert (rows["algorithm"] == path.stem).all()
+    assert set(rows["data_hash"]) <= hashes
+    for key, group in rows.groupby(list(KEY)):
+        split = family.split(key[1])
+        for _, seed in group.groupby("seed"):
+            assert tuple(sorted(seed["task"])) == tuple(sorted(split.test))
+    for row in rows.to_dict("records"):
+        random, expert = known.random[row["task"]], known.expert[row["task"]]
+        assert row["random_return"] == pytest.approx(random, abs=1e-3)
+        assert row["expert_return"] == pytest.approx(expert, abs=1e-3)
+        assert row["score"] == pytest.approx(
+            normalised_score(row["adapted_return"], random, expert), abs=2e-3
+        )
+
+
+def test_leaderboard_is_up_to_date(tmp_path: Path) -> None:
+    frame = leaderboard(LEADERBOARD / "results")
+    write_table(tmp_path / "leaderboard.csv", frame)
+    assert (tmp_path / "leaderboard.csv").read_text() == (LEADERBOARD / "leaderboard.csv").read_text()
+
+
+def test_readme_table_is_up_to_date() -> None:
+    table = readme_table(leaderboard(LEADERBOARD / "results"))
+    assert f"<!-- leaderboard -->\n{table}\n<!-- /leaderboard -->" in (PROJECT / "README.md").read_text()
