@@ -193,6 +193,10 @@ def algorithms(options: argparse.Namespace) -> None:
 
 def data_collect(options: argparse.Namespace) -> None:
     """Train behaviour policies anew; the shipped ones stay until you copy the file over them."""
+    from dataclasses import asdict
+
+    import tomli_w
+
     from benchmark.data.collect import CollectConfig, collect
     from benchmark.families import family
 
@@ -201,12 +205,15 @@ def data_collect(options: argparse.Namespace) -> None:
     out = Path(options.out) / name
     with _bar(f"training {name}", config.steps) as (progress, task):
         snapshots = collect(config, out, progress=lambda step: progress.update(task, completed=step))
-    path = out / f"{name}.safetensors"
+    path, recipe = out / f"{name}.safetensors", out / f"{name}.toml"
     snapshots.save(path)
+    write_text(recipe, tomli_w.dumps(asdict(config)))
     console.print(
-        f"snapshots of {snapshots.tasks} tasks are in {path}; logs beside it. To make them the family's behaviour, "
-        f"copy the file to datasets/snapshots/, then python -m benchmark data catalog --family {name}",
+        f"snapshots of {snapshots.tasks} tasks: {path}; their recipe: {recipe}; learning curves beside them.\n"
+        "To make them the family's behaviour, copy the two files to datasets/snapshots/ and datasets/recipes/, then "
+        f"python -m benchmark data catalog --family {name} and data card --family {name}",
         highlight=False,
+        soft_wrap=True,
     )
 
 
