@@ -47,26 +47,29 @@ class _Flat:
     """The flat arrays of a data set as tensors on one device."""
 
     observations: Tensor
-    actions: Tensor
-    outlook: Tensor
-    """(row, 4) as the function `outlook` gives; zero for tasks that may not be read."""
-    episodes: Tensor
-    """(row,), number of the episode; int32."""
+    """(row + episode, observation), shared with the data set on the processor."""
+    table: Tensor
+    """(row, 5 + action): the function `outlook`, the number of the episode (exact in float32), the action.
+
+    Side by side because a random row costs a wait for memory per array it is looked up in. Zero for tasks that
+    may not be read.
+    """
     final: Tensor
     """(episode,), index of the final observation."""
 
     def pick(self, rows: Tensor) -> Transitions:
         """The transitions of rows (task, batch)."""
         shape, flat = rows.shape, rows.reshape(-1)
-        episodes = self.episodes.index_select(0, flat).long()
+        found = self.table.index_select(0, flat)
+        future = found[:, :4].t().contiguous()
+        rewards, terminated, returns, discounts = future.view(4, *shape)
+        episodes = found[:, 4].long()
         first = flat + episodes
         index = torch.cat([first, first + 1, self.final.index_select(0, episodes)])
         seen = self.observations.index_select(0, index).view(3, *shape, -1)
-        future = self.outlook.index_select(0, flat).t().contiguous()
-        rewards, terminated, returns, discounts = future.view(4, *shape)
         return Transitions(
             observations=seen[0],
-            actions=self.actions.index_select(0, flat).view(*shape, -1),
+            actions=found[:, 5:].contiguous().view(*shape, -1),
             rewards=rewards,
             next_observations=seen[1],
             terminated=terminated,
@@ -86,19 +89,16 @@ def _tensor(array: NDArray[Any]) -> Tensor:
 
 
 def _flat(dataset: Dataset, tasks: Sequence[int], discount: float, device: torch.device) -> _Flat:
-    future = np.zeros((dataset.rows, 4), np.float32)
+    assert dataset.episodes < 2**24, "episode numbers must be exact in float32"
+    table = np.zeros((dataset.rows, 5 + dataset.actions.shape[1]), np.float32)
     for task in tasks:
-        rows = dataset.rows_of_task(task)
-        future[rows[0] : rows[-1] + 1] = outlook(dataset, dataset.episodes_of_task(task), discount)
-    numbers = np.arange(dataset.episodes, dtype=np.int32)
-    arrays = (
-        dataset.observations,
-        dataset.actions,
-        future,
-        np.repeat(numbers, dataset.lengths),
-        dataset.row_starts[1:] + numbers,
-    )
-    return _Flat(*(_tensor(array).to(device) for array in arrays))
+        episodes, own = dataset.episodes_of_task(task), dataset.rows_of_task(task)
+        inside = slice(own[0], own[-1] + 1)
+        table[inside, :4] = outlook(dataset, episodes, discount)
+        table[inside, 4] = np.repeat(np.asarray(episodes), dataset.lengths[episodes.start : episodes.stop])
+        table[inside, 5:] = dataset.actions[inside]
+    final = dataset.row_starts[1:] + np.arange(dataset.episodes)
+    return _Flat(*(_tensor(array).to(device) for array in (dataset.observations, table, final)))
 
 
 class Sampler:
