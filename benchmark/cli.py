@@ -1,6 +1,7 @@
 """The command line. Parsing only: what a verb does is imported when it is called, so that --help is immediate."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,6 +23,7 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a mistake in the input, 128 + n for a signal."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     from benchmark import commands
 
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         getattr(commands, options.command)(options)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
+        if hasattr(error, "exit_code") and not getattr(options, "resume", True):
+            print(f"python -m benchmark {shlex.join(arguments)} --resume", file=sys.stderr)
         return int(getattr(error, "exit_code", 2))
     except KeyboardInterrupt:
         print("stopped by SIGINT", file=sys.stderr)
@@ -48,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_run(verbs)
-    _verb(verbs, "families", "list the task families, their tasks and splits", "families")
+    _verb(verbs, "families", "list the task families and their splits", "families")
     _verb(verbs, "algorithms", "list the built-in algorithms and their settings", "algorithms")
     _add_data(verbs)
     _add_leaderboard(verbs)

@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _seeds(texts: list[str]) -> list[int]:
     numbers = [number for text in texts for number in text.split(",") if number]
-    if not all(number.isdigit() for number in numbers):
+    if not numbers or not all(number.isascii() and number.isdecimal() for number in numbers):
         raise ConfigError(f"--seeds takes whole numbers such as 0 1 2, not '{' '.join(texts)}'.")
     return [int(number) for number in numbers]
 
@@ -106,7 +106,7 @@ def _context_choice(text: str) -> "ContextChoice":
     from benchmark.protocol import CONTEXT_SIZE, ContextChoice
 
     source, _, size = text.partition(":")
-    if size and not size.isdigit():
+    if size and not (size.isascii() and size.isdecimal()):
         raise ConfigError(f"--contexts takes SOURCE or SOURCE:SIZE such as mixed:64, not '{text}'.")
     return ContextChoice(source, int(size) if size else CONTEXT_SIZE)
 
@@ -118,6 +118,8 @@ def _one_run(config: object, folder: Path, open_data: "OpenData", resume: bool) 
 
     assert isinstance(config, RunConfig)
     one = Run(config, folder, open_data)
+    if resume and not one.checkpoints.exists():
+        console.print(f"nothing to resume in {folder}: this run starts anew", highlight=False)
     one.prepare(resume)
     where = f"{one.algorithm.name} on {one.family.name}, seed {config.seed}"
     console.print(f"{where}: {config.steps} meta-steps, results in {folder}", highlight=False)
@@ -303,28 +305,31 @@ def data_card(options: argparse.Namespace) -> None:
 
 def leaderboard(options: argparse.Namespace) -> None:
     """Add runs, aggregate, write leaderboard.csv, the curves' picture and README's table, print."""
-    from benchmark.results import curves
-    from benchmark.results import leaderboard as results
+    from benchmark.results import board, tables
+    from benchmark.results.curves import draw_curves
+    from benchmark.results.leaderboard import leaderboard as aggregate
     from benchmark.results.rows import write_table
 
     folder = Path(options.folder) if options.folder else LEADERBOARD
-    places = [Path(place) for place in options.add]
-    for changed in results.add_runs(folder / "results", places):
-        console.print(f"updated {changed}", highlight=False)
-    for result in results.find_results(places):
-        curves.add_curve(folder / "curves", result)
-    frame = results.leaderboard(folder / "results")
-    write_table(folder / "leaderboard.csv", frame)
-    if options.add:
-        curves.draw_curves(folder / "curves", folder / "figures" / "learning-curves.png")
-    if folder == LEADERBOARD:
-        readme = PROJECT / "README.md"
-        text = results.replace_between_markers(readme.read_text(), "leaderboard", results.readme_table(frame))
-        write_text(readme, text)
-    table = Table(title="leaderboard: mean over test tasks, then over seeds")
-    heading, _, *lines = [line.strip("| ").split(" | ") for line in results.readme_table(frame).splitlines()]
-    for name in heading:
-        table.add_column(name)
-    for line in lines:
-        table.add_row(*line)
-    console.print(table)
+    finished, unfinished = board.find_runs(Path(place) for place in options.add)
+    before = board.read_board(folder)
+    after = board.add_runs(before, finished)
+    frame = aggregate(after)
+    with board.writing_errors(folder):
+        files: dict[Path, str] = {}
+        if folder.resolve() == LEADERBOARD.resolve():
+            readme = PROJECT / "README.md"
+            table = tables.readme_table(frame)
+            files[readme] = tables.replace_between_markers(readme.read_text(), "leaderboard", table)
+        for changed in board.write_changes(before, after):
+            console.print(f"updated {changed}", highlight=False, markup=False, soft_wrap=True)
+        write_table(folder / "leaderboard.csv", frame)
+        if finished:
+            draw_curves(list(after.curves), folder / "figures" / "learning-curves.png")
+        for path, text in files.items():
+            write_text(path, text)
+    if unfinished:
+        names = ", ".join(map(str, unfinished))
+        console.print(f"not finished, left out: {names}", highlight=False, markup=False, soft_wrap=True)
+    console.print("leaderboard: mean over test tasks, then over seeds\n", highlight=False)
+    console.print(tables.printed_table(frame), highlight=False, markup=False, soft_wrap=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from benchmark.algorithm import Algorithm, Policy, Transitions
+from benchmark.calls import adapt, call, explore
 from benchmark.errors import AlgorithmError
 from benchmark.families.family import Array, Family
 from benchmark.protocol import (
@@ -22,15 +22,6 @@ from benchmark.protocol import (
 )
 from benchmark.randomness import torch_seed
 from benchmark.rollouts import Act, episode_returns
-
-
-def calling(what: str, error: Exception) -> AlgorithmError:
-    """The one message for an exception that came out of a method's own code."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" at {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}" if trace else ""
-    return AlgorithmError(f"{what} raised {type(error).__name__}{where}: {error}")
 
 
 def observation_scale(family: Family, device: torch.device) -> torch.Tensor:
@@ -48,31 +39,23 @@ def as_act(algorithm: Algorithm, policy: Policy, family: Family, device: torch.d
 
     def act(observations: NDArray[np.float32]) -> NDArray[np.floating]:
         expected = (*observations.shape[:2], family.action_size)
-        try:
-            with torch.no_grad():
-                actions = policy(torch.from_numpy(observations).to(device) * scale)
-        except Exception as error:  # noqa: BLE001 - someone else's code
-            raise calling(f"the policy of {algorithm.name}", error) from error
+        with torch.no_grad():
+            actions = call(
+                f"the policy of {algorithm.name}",
+                lambda: policy(torch.from_numpy(observations).to(device) * scale),
+            )
         if not isinstance(actions, torch.Tensor) or tuple(actions.shape) != expected:
             found = tuple(actions.shape) if isinstance(actions, torch.Tensor) else type(actions).__name__
             raise AlgorithmError(
                 f"the policy of {algorithm.name} gave {found} for observations {observations.shape}; "
                 f"it must give actions of shape (task, lane, action) = {expected}."
             )
-        values: NDArray[np.floating] = actions.detach().cpu().numpy()
+        values: NDArray[np.floating] = actions.detach().float().cpu().numpy()
         if not np.isfinite(values).all():
             raise AlgorithmError(f"the policy of {algorithm.name} gave actions that are not finite.")
         return np.asarray(np.clip(values, -1.0, 1.0))
 
     return act
-
-
-def adapt(algorithm: Algorithm, context: Transitions) -> Policy:
-    """`algorithm.adapt`, its failures reported as AlgorithmError."""
-    try:
-        return algorithm.adapt(context)
-    except Exception as error:  # noqa: BLE001 - someone else's code
-        raise calling(f"{algorithm.name}.adapt", error) from error
 
 
 @dataclass(frozen=True)
@@ -141,16 +124,13 @@ class Evaluator:
         return Evaluation(choice, choice.size, both[: len(self.tasks)], both[len(self.tasks) :])
 
     def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
-        def explore(context: Transitions) -> Policy:
-            try:
-                return algorithm.explore(context.with_scaled_observations(self._scale))
-            except Exception as error:  # noqa: BLE001 - someone else's code
-                raise calling(f"{algorithm.name}.explore", error) from error
+        def exploring(context: Transitions) -> Policy:
+            return explore(algorithm, context.with_scaled_observations(self._scale))
 
         def act(policy: Policy) -> Act:
             return as_act(algorithm, policy, self.family, self.device)
 
-        raw = online_context(self.family, task, choice, explore, act, self.discount, self.device)
+        raw = online_context(self.family, task, choice, exploring, act, self.discount, self.device)
         return raw.with_scaled_observations(self._scale)
 
     def _returns(self, algorithm: Algorithm, tasks: Sequence[int], policies: Sequence[Policy]) -> Array:

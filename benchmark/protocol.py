@@ -53,6 +53,15 @@ class ContextChoice:
         if self.size < 1:
             raise ConfigError(f"a context of {self.size} transitions is not possible; at least 1 is needed.")
 
+    def __str__(self) -> str:
+        return f"{self.source}:{self.size}"
+
+    def in_episodes(self, horizon: int) -> "ContextChoice":
+        """The same choice; where the agent gathers the context, its size in whole episodes of that many steps."""
+        if self.source != "online":
+            return self
+        return ContextChoice(self.source, math.ceil(self.size / horizon) * horizon)
+
 
 def other_task(family: Family, task: int) -> int:
     """The task whose data stand in for `task` where the source is `other`: one draw, fixed for ever."""

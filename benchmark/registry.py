@@ -1,8 +1,8 @@
 """From a name to a method: built-in names, `module:Class`, or `path/to/file.py:Class`; imported when asked for."""
 
-import dataclasses
 import importlib
 import importlib.util
+import re
 import sys
 import tomllib
 import types
@@ -75,13 +75,43 @@ def _checked(found: type, specification: str) -> type[Algorithm]:
     for name, default in (("version", 1), ("Config", AlgorithmConfig), ("explore", Algorithm.explore)):
         if not hasattr(found, name):
             setattr(found, name, default)
-    if not hasattr(found, "name"):
-        found.name = found.__name__.lower()  # type: ignore[attr-defined]
-    if not (dataclasses.is_dataclass(found.Config) and hasattr(found.Config, "discount")):  # type: ignore[attr-defined]
+    complete = typing.cast(type[Algorithm], found)
+    _check_name(complete, specification)
+    _check_config_class(complete, specification)
+    return complete
+
+
+def _check_name(found: type[Algorithm], specification: str) -> None:
+    """Give a class without a name of its own its class name; refuse one that cannot be a name in result files."""
+    built_in = f"{found.__module__}:{found.__name__}" in BUILT_IN.values()
+    if "name" not in vars(found):
+        found.name = found.__name__.lower()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", str(found.name)) or (
+        found.name in BUILT_IN and not built_in
+    ):
+        raise AlgorithmError(
+            f"{specification} has the name '{found.name}'; choose one of letters, digits, - and _ that no built-in "
+            f"algorithm has ({', '.join(BUILT_IN)})."
+        )
+
+
+def _check_config_class(found: type[Algorithm], specification: str) -> None:
+    """Refuse a Config that cannot be set from the command line, saved, and built from its defaults."""
+    config = found.Config
+    parameters = getattr(config, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen or not hasattr(config, "discount"):
         raise AlgorithmError(
             f"{specification}.Config must be a frozen dataclass that inherits from benchmark.algorithm.AlgorithmConfig."
         )
-    return found
+    for name, hint in typing.get_type_hints(config).items():
+        if hint not in (bool, int, float, str) and typing.get_origin(hint) not in (Literal, tuple):
+            raise AlgorithmError(
+                f"{specification}.Config.{name} has the type {hint}; it takes bool, int, float, str, Literal or tuple."
+            )
+    try:
+        config()
+    except (TypeError, ValueError) as error:
+        raise AlgorithmError(f"{specification}.Config cannot be built from its defaults: {error}") from error
 
 
 def build_config(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> AlgorithmConfig:
@@ -95,9 +125,14 @@ def build_config(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> Alg
             raise UnknownNameError(f"configuration key of {algorithm.name}", key, hints)
     typed = {key: _typed(key, value, hints[key]) for key, value in settings.items()}
     try:
-        return algorithm.Config(**typed)
-    except ValueError as error:
+        config = algorithm.Config(**typed)
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"configuration of {algorithm.name}: {error}") from error
+    if not 0.0 <= config.discount <= 1.0:
+        raise ConfigError(
+            f"configuration of {algorithm.name}: discount = {config.discount} is not within 0 and 1."
+        )
+    return config
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:

@@ -46,9 +46,12 @@ class RunConfig:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("evaluate_every", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too small: it takes {least} or more.")
-        families.family(self.family).split(self.split)
-        if not self.contexts:
-            raise ConfigError("at least one context is needed.")
+        family = families.family(self.family)
+        family.split(self.split)
+        rounded = tuple(choice.in_episodes(family.horizon) for choice in self.contexts)
+        if not rounded or len(set(rounded)) < len(rounded):
+            raise ConfigError("contexts must be different from one another, and there must be one at least.")
+        object.__setattr__(self, "contexts", rounded)
 
     def torch_device(self) -> torch.device:
         """The device; raises ConfigError if there is none of that name here."""
@@ -74,7 +77,7 @@ class RunConfig:
             "device": self.device,
             "threads": self.threads,
             "evaluate_every": self.evaluate_every,
-            "contexts": [f"{choice.source}:{choice.size}" for choice in self.contexts],
+            "context": str(self.contexts[0]),
         }
 
 

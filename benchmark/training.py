@@ -8,7 +8,8 @@ RUN/result.csv     one row per test task and context source, written at the end
 import io
 import resource
 import time
-from collections.abc import Callable, Mapping
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,15 @@ import tomli_w
 import torch
 from torch import Tensor
 
-from benchmark import families
+from benchmark import calls, families
 from benchmark.algorithm import Algorithm, FamilyDescription
 from benchmark.checkpoint import Checkpoints, not_finite
 from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import References
 from benchmark.data.sampler import Sampler
-from benchmark.errors import AlgorithmError, RunError
-from benchmark.evaluation import Evaluation, Evaluator, calling
+from benchmark.errors import RunError
+from benchmark.evaluation import Evaluation, Evaluator
 from benchmark.files import write_text
 from benchmark.interruption import Interrupted, noticed_signals
 from benchmark.protocol import PROTOCOL_VERSION, OpenData
@@ -97,10 +98,7 @@ class Run:
             train_tasks=len(self.split.train),
             dynamics_differ=self.family.dynamics_differ,
         )
-        try:
-            return kind(self.settings, description, self.device, self.random)
-        except Exception as error:  # noqa: BLE001 - someone else's code
-            raise calling(f"building {kind.name}", error) from error
+        return calls.build(kind, self.settings, description, self.device, self.random)
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint and a finished run must share with this one: everything but the number of steps."""
@@ -121,30 +119,56 @@ class Run:
     def prepare(self, resume: bool) -> None:
         """Claim the folder: a new one, or with `resume` the run that lies there.
 
-        Raises RunError if another or a finished run lies there, or if the folder cannot be written.
+        Raises RunError if another run lies there, or a finished one without `resume`, or if the folder cannot be
+        written; CheckpointError if the checkpoint is damaged or another run's; ConfigError or DataError if a
+        context cannot be had.
         """
         if not resume:
             refuse_existing(self.folder)
+        for choice in self.config.contexts:
+            if choice.source != "online":
+                self.evaluator.context(choice)
         if self.checkpoints.exists():
             self._load(self.checkpoints.load(self.device))
+        else:
+            self._refuse_other_run()
         if self.step > self.config.steps:
             raise RunError(
                 f"{self.folder} has already done {self.step} steps, more than the {self.config.steps} asked for; "
                 "nothing was changed."
             )
         try:
-            text = tomli_w.dumps(_without_none({**self.identity(), "steps": self.config.steps}))
-            write_text(self.folder / "config.toml", text)
+            asked = {"steps": self.config.steps, "contexts": [str(choice) for choice in self.config.contexts]}
+            write_text(
+                self.folder / "config.toml", tomli_w.dumps(_without_none({**asked, **self.identity()}))
+            )
         except OSError as error:
             raise RunError(
                 f"the run's folder {self.folder} cannot be written: {error}. Choose another --out."
             ) from error
 
-    def _load(self, state: Mapping[str, Any]) -> None:
+    def _refuse_other_run(self) -> None:
+        """Raise RunError where a run lies in the folder that has no checkpoint and is not this one's beginning."""
+        path = self.folder / "config.toml"
+        if (self.folder / "result.csv").exists():
+            raise RunError(
+                f"{self.folder} holds results but no checkpoint to resume from; choose another --out."
+            )
+        if not path.exists():
+            return
         try:
-            self.algorithm.load_state(state["algorithm"])
-        except Exception as error:  # noqa: BLE001 - someone else's code
-            raise calling(f"{self.algorithm.name}.load_state", error) from error
+            stored = tomllib.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}); choose another --out.") from error
+        wanted = tomllib.loads(tomli_w.dumps(_without_none(self.identity())))
+        different = [key for key in wanted if wanted[key] != stored.get(key)]
+        if different:
+            raise RunError(
+                f"{self.folder} holds the start of another run (other {', '.join(different)}); choose another --out."
+            )
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        calls.load_state(self.algorithm, state["algorithm"])
         self.random.set_state(state["random"].cpu())
         self.data_random.set_state(state["data_random"].cpu())
         self.step, self.sums = state["step"], dict(state["sums"])
@@ -153,7 +177,7 @@ class Run:
     def save(self) -> None:
         """Checkpoint everything that resuming needs."""
         state = {
-            "algorithm": self.algorithm.state(),
+            "algorithm": calls.state(self.algorithm),
             "random": self.random.get_state(),
             "data_random": self.data_random.get_state(),
             "step": self.step,
@@ -170,6 +194,8 @@ class Run:
         """
         clock, first = time.perf_counter(), self.step
         done_before = self.timing[-1]["seconds"] if self.timing else 0.0
+        if self.step < self.config.steps:
+            (self.folder / "result.csv").unlink(missing_ok=True)  # of fewer steps
         with noticed_signals() as received:
             while self.step < self.config.steps:
                 self._one_step()
@@ -197,16 +223,7 @@ class Run:
         return self.finish()
 
     def _one_step(self) -> None:
-        try:
-            metrics = self.algorithm.update(self.data)
-        except Exception as error:  # noqa: BLE001 - someone else's code
-            raise calling(f"{self.algorithm.name}.update at step {self.step + 1}", error) from error
-        if not isinstance(metrics, Mapping) or "loss" not in metrics:
-            raise AlgorithmError(
-                f"{self.algorithm.name}.update must return a mapping of metrics with 'loss' in it."
-            )
-        for name, value in metrics.items():
-            value = torch.as_tensor(value).detach()
+        for name, value in calls.update(self.algorithm, self.data, self.step + 1).items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
         self.step += 1
 
@@ -219,17 +236,19 @@ class Run:
             )
 
     def _evaluate_during_training(self) -> None:
+        self.rows.append(self._curve_row())
+        self.sums = {}
+
+    def _curve_row(self) -> dict[str, float]:
+        """One row of metrics.csv: the protocol's columns, then means of the method's metrics since the last row."""
         self._check_finite()
-        steps = self.config.evaluate_every
         row: dict[str, float] = {"step": self.step}
-        evaluation = self.evaluator.evaluate(self.algorithm, self.config.contexts[0])
-        scored = self.score(evaluation)
+        scored = self.score(self.evaluator.evaluate(self.algorithm, self.config.contexts[0]))
         for column in ("adapted_return", "unadapted_return", "score"):
             row[column] = sum(getattr(one, column) for one in scored) / len(scored)
         row |= {f"adapted_return_task_{one.task}": one.adapted_return for one in scored}
-        row |= {name: float(value) / steps for name, value in self.sums.items()}
-        self.rows.append(row)
-        self.sums = {}
+        steps = self.step % self.config.evaluate_every or self.config.evaluate_every
+        return row | {name: float(value) / steps for name, value in self.sums.items()}
 
     def _latest_message(self) -> str:
         if not self.rows:
@@ -237,9 +256,13 @@ class Run:
         last = self.rows[-1]
         return f"return {last['unadapted_return']:.0f} -> {last['adapted_return']:.0f} adapted"
 
-    def _write_curves(self) -> None:
+    def _write_curves(self, last: Sequence[Mapping[str, float]] = ()) -> None:
+        """Write the curve so far; `last` is the row of a last step at which no evaluation was due.
+
+        That row is not part of the run's state, so a longer run is the same as one that was never stopped there.
+        """
         try:
-            for name, rows in (("metrics.csv", self.rows), ("timing.csv", self.timing)):
+            for name, rows in (("metrics.csv", [*self.rows, *last]), ("timing.csv", self.timing)):
                 buffer = io.StringIO()
                 pd.DataFrame(rows).to_csv(buffer, index=False, lineterminator="\n")
                 write_text(self.folder / name, buffer.getvalue())
@@ -282,6 +305,8 @@ class Run:
 
     def finish(self) -> pd.DataFrame:
         """Test the last checkpoint's algorithm with every context choice and write the result rows."""
+        if self.step % self.config.evaluate_every:
+            self._write_curves([self._curve_row()])
         rows = [
             row
             for choice in self.config.contexts
@@ -298,8 +323,8 @@ class Run:
 
 
 def refuse_existing(folder: Path) -> None:
-    """Raise RunError where a run lies in the folder."""
-    if (folder / "config.toml").exists():
+    """Raise RunError where a run, or what is left of one, lies in the folder."""
+    if any((folder / name).exists() for name in ("config.toml", "result.csv", "checkpoint")):
         state = "a finished run" if (folder / "result.csv").exists() else "an unfinished run"
         raise RunError(
             f"{folder} holds {state}. Go on with it by --resume, or choose another --out; nothing was changed."

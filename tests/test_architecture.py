@@ -14,6 +14,7 @@ LEVELS = [
     {"rollouts"},
     {"data"},
     {"protocol"},
+    {"calls"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"training"},
     {"commands"},

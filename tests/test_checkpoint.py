@@ -110,3 +110,8 @@ def test_a_kill_between_state_and_manifest_leaves_the_last_checkpoint(checkpoint
     (checkpoints.folder / ".latest.json.123.part").write_text("{")
     assert json.loads((checkpoints.folder / "latest.json").read_text())["step"] == 1
     assert torch.equal(checkpoints.load(CPU)["weights"], torch.arange(1000.0))
+    checkpoints.save(2, {"weights": torch.ones(3)})
+    assert torch.equal(checkpoints.load(CPU)["weights"], torch.ones(3))
+    assert {path.name for path in checkpoints.folder.glob("step*")} == {"step-00000002.pt"}
+    checkpoints.save(3, {"weights": torch.arange(1000.0)})
+    assert torch.equal(checkpoints.load(CPU)["weights"], torch.arange(1000.0))

@@ -1,5 +1,6 @@
 """The command line as a user meets it: a real process, its exit status, what it prints and leaves."""
 
+import json
 import os
 import re
 import signal
@@ -7,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 PROJECT = Path(__file__).parents[1]
 TINY = ["--set", "hidden_size=8", "hidden_layers=2", "latent_size=4", "inner_batch=16", "outer_batch=16"]
@@ -93,6 +96,8 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
         (["run", "--contexts", "mixd"], "Did you mean 'mixed'"),
         (["run", "--contexts", "mixed:many"], "--contexts takes SOURCE or SOURCE:SIZE"),
         (["run", "--seeds", "one"], "--seeds takes whole numbers"),
+        (["run", "--seeds", ","], "--seeds takes whole numbers"),
+        (["run", "--contexts", "mixed", "mixed:999999"], "has 20000 in 'mixed'"),
         (["run", "--steps", "-3"], "steps = -3 is too small"),
         (["run", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["data", "record", "--family", "cheetah"], "unknown family 'cheetah'. Did you mean"),
@@ -112,26 +117,60 @@ def test_mistakes_get_one_message_and_no_traceback(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_terminated_process_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
-    options = [*RUN, "--evaluate-every", "1000000", "--out", str(tmp_path), "--steps", "1000000"]
+def started(*options: str) -> subprocess.Popen[str]:
+    """A run in a process of its own, given back when it has left its first checkpoint."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmark", *options], env=environment, stderr=subprocess.PIPE, text=True,
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    config = tmp_path / "cheetah-dir" / "macaw" / "seed-0" / "config.toml"
+    folder = Path(options[options.index("--out") + 1]) / "cheetah-dir" / "macaw" / "seed-0"
     deadline = time.monotonic() + 120
-    while not config.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(2)
+    while not (folder / "checkpoint" / "latest.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return process
+
+
+def test_a_terminated_process_says_how_to_go_on(tmp_path: Path) -> None:
+    process = started(*RUN, "--evaluate-every", "20", "--out", str(tmp_path), "--steps", "1000000")
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    stopped = re.search(r"stopped by SIGTERM at step (\d+)", errors)
-    assert stopped
-    assert (config.parent / "checkpoint" / "latest.json").exists()
-    resumed = command(*options[:-1], str(int(stopped.group(1)) + 1), "--resume")
+    assert re.search(r"stopped by SIGTERM at step (\d+)", errors)
+    assert errors.splitlines()[-1].startswith("python -m benchmark run")
+    assert errors.splitlines()[-1].endswith("--resume")
+
+
+def test_killed_and_resumed_equals_undisturbed_byte_for_byte(tmp_path: Path) -> None:
+    options = [*RUN, "--evaluate-every", "20", "--out"]
+    process = started(*options, str(tmp_path / "killed"), "--steps", "1000000")
+    process.kill()
+    process.communicate(timeout=60)
+    folders = [tmp_path / name / "cheetah-dir" / "macaw" / "seed-0" for name in ("killed", "whole")]
+    step = json.loads((folders[0] / "checkpoint" / "latest.json").read_text())["step"]
+    steps = str(step + 20)
+    resumed = command(*options, str(tmp_path / "killed"), "--steps", steps, "--resume")
     assert resumed.returncode == 0, resumed.stderr
+    assert command(*options, str(tmp_path / "whole"), "--steps", steps).returncode == 0
+    for name in ("metrics.csv", "result.csv"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+    states = [
+        torch.load(folder / "checkpoint" / f"step-{int(steps):08d}.pt", weights_only=True)
+        for folder in folders
+    ]
+    for part in ("algorithm", "random", "data_random"):
+        assert same(states[0][part], states[1][part])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two nested states are equal bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return all(same(*pair) for pair in zip(one, other, strict=True))
+    return bool(one == other)
 
 
 def test_the_readmes_algorithm_runs_as_it_stands(tmp_path: Path) -> None:

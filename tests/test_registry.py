@@ -97,3 +97,45 @@ def test_settings_are_parsed_and_typed() -> None:
 def test_bad_settings_are_refused(pair: str, message: str) -> None:
     with pytest.raises((UnknownNameError, ConfigError), match=message):
         build_config(find_algorithm("macaw"), parse_settings([pair]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "@dataclass(frozen=True)\nclass C:\n    width: int = 3\n",
+            "must be a frozen dataclass that inherits",
+        ),
+        ("@dataclass\nclass C:\n    discount: float = 0.9\n", "must be a frozen dataclass"),
+        (
+            "@dataclass(frozen=True)\nclass C(AlgorithmConfig):\n    place: Path = Path()\n",
+            "Config.place has the type",
+        ),
+        (
+            "@dataclass(frozen=True, kw_only=True)\nclass C(AlgorithmConfig):\n    width: int\n",
+            "from its defaults",
+        ),
+    ],
+)
+def test_a_config_that_cannot_be_set_or_saved_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    head = "from dataclasses import dataclass\nfrom pathlib import Path\n"
+    head += "from benchmark.algorithm import AlgorithmConfig\n"
+    with pytest.raises(AlgorithmError, match=message):
+        find_algorithm(write(tmp_path, head + text + METHOD + "    Config = C\n"))
+
+
+def test_a_subclass_does_not_pass_for_the_built_in_method(tmp_path: Path) -> None:
+    text = "from macaw.algorithm import Macaw\nclass Method(Macaw):\n    pass\n"
+    assert find_algorithm(write(tmp_path, text)).name == "method"
+    assert find_algorithm("macaw").name == "macaw"
+
+
+@pytest.mark.parametrize("name", ["macaw", "../up", "", "a b"])
+def test_names_that_are_taken_or_no_file_names_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(AlgorithmError, match=f"has the name '{name}'; choose one"):
+        find_algorithm(write(tmp_path, METHOD + f"    name = {name!r}\n"))
+
+
+def test_discount_must_be_within_zero_and_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"discount = 1e\+30 is not within 0 and 1"):
+        build_config(find_algorithm(write(tmp_path, METHOD)), {"discount": 1e30})

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -22,6 +23,7 @@ from benchmark.errors import (
     UnknownNameError,
 )
 from benchmark.interruption import Interrupted
+from benchmark.protocol import ContextChoice
 from benchmark.results.rows import read_rows
 from benchmark.run_config import RunConfig
 from benchmark.training import Progress, Run
@@ -268,29 +270,152 @@ def test_bad_options_are_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_training_sees_train_tasks_only_and_adaptation_the_context_only(
+def test_a_method_gets_slots_in_training_and_plain_transitions_at_test(
     tiny_data: Open, tmp_path: Path
 ) -> None:
-    """A split that trains on task 0 and tests on task 1: slots hide numbers, contexts are plain transitions."""
+    """No task number reaches it: training addresses slots, a context is transitions and nothing else."""
     seen: list[Transitions] = []
-    slots: list[int] = []
     run = Run(custom(tmp_path), tmp_path / "run", tiny_data)
     run.prepare(resume=False)
-    adapt, update = run.algorithm.adapt, run.algorithm.update
+    adapt = run.algorithm.adapt
 
-    def spy_adapt(*arguments: Any) -> Any:
+    def spy(*arguments: Any) -> Any:
         (context,) = arguments
         seen.append(context)
         return adapt(context)
 
-    def spy_update(data: Any) -> Any:
-        slots.extend(data.sample_tasks(9).tolist())
-        return update(data)
-
-    run.algorithm.adapt, run.algorithm.update = spy_adapt, spy_update  # type: ignore[method-assign]
+    run.algorithm.adapt = spy  # type: ignore[method-assign]
     run.train()
-    assert set(slots) == {0, 1}
     assert {context.size for context in seen} == {0, 256}
     for context in seen:
         assert type(context) is Transitions
         assert set(vars(context)) == set(Transitions.__dataclass_fields__)
+
+
+def test_nothing_of_the_test_tasks_reaches_training(tmp_path: Path) -> None:
+    """Two runs on cheetah-vel whose data differ in the test tasks, where one has NaN, train to the same bits."""
+    random = np.random.default_rng(0)
+    rows = 40 * 400
+    clean = Dataset(
+        id="omrl/cheetah-vel/mixed-v1",
+        observations=random.normal(size=(rows + 80, 20)).astype(np.float32),
+        actions=random.uniform(-1, 1, size=(rows, 6)).astype(np.float32),
+        rewards=random.normal(size=rows).astype(np.float32),
+        log_probs=np.zeros(rows, np.float32),
+        tasks=np.repeat(np.arange(40, dtype=np.int32), 2),
+        snapshots=np.zeros(80, np.int32),
+        lengths=np.full(80, 200, np.int32),
+        terminated=np.zeros(80, np.bool_),
+    )
+    dirty = replace(clean, observations=clean.observations.copy(), rewards=clean.rewards.copy())
+    for task in (2, 7, 15, 23, 26):
+        dirty.observations[402 * task : 402 * (task + 1)] = np.nan
+        dirty.rewards[400 * task : 400 * (task + 1)] = np.nan
+    states = []
+    for name, data in (("clean", clean), ("dirty", dirty)):
+        run = Run(replace(CONFIG, family="cheetah-vel"), tmp_path / name, lambda tier, data=data: data)  # type: ignore
+        for _ in range(30):
+            run._one_step()
+        states.append(flat(run.algorithm.state()))
+    for mine, theirs in zip(*states, strict=True):
+        assert torch.isfinite(mine).all()
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (
+            '{"loss": torch.zeros(5)}',
+            r"gave a tensor of shape \(5,\) as metric 'loss'; metrics must be scalars",
+        ),
+        ('{"loss": "low"}', "gave 'low' as metric 'loss'"),
+        ('{"loss": 0.0, "score": 777.0}', "gave a metric 'score'; that name is the protocol's"),
+        ('{"loss": 0.0, "adapted_return_task_1": 7.0}', "that name is the protocol's"),
+    ],
+)
+def test_metrics_that_are_not_scalars_or_the_protocols_are_refused(
+    tiny_data: Open, tmp_path: Path, metrics: str, message: str
+) -> None:
+    with pytest.raises(AlgorithmError, match=message):
+        start(tmp_path / "run", tiny_data, custom(tmp_path, '{"loss": torch.zeros(())}', metrics)).train()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ('{"w": [torch.zeros(1).numpy()]}', "state/w/0 is a value of another type"),
+        ('{"w": lambda: 0}', "state/w is a value of another type"),
+        ("None", "it is a NoneType"),
+        ("1 / 0", "custom.state raised ZeroDivisionError"),
+    ],
+)
+def test_a_state_that_no_checkpoint_can_hold_is_refused(
+    tiny_data: Open, tmp_path: Path, state: str, message: str
+) -> None:
+    with pytest.raises(AlgorithmError, match=message):
+        start(tmp_path / "run", tiny_data, custom(tmp_path, "return {}", f"return {state}")).train()
+
+
+def test_a_policy_may_answer_in_half_precision(tiny_data: Open, tmp_path: Path) -> None:
+    config = custom(
+        tmp_path, "self.actions)\n    def state", "self.actions, dtype=torch.bfloat16)\n    def state"
+    )
+    assert "bfloat16" in (tmp_path / "custom.py").read_text()
+    start(tmp_path / "run", tiny_data, config).train()
+
+
+def test_the_curve_ends_where_the_result_is(
+    whole: Callable[[Open], Run], tiny_data: Open, tmp_path: Path
+) -> None:
+    """A last step between two evaluations gets a row of its own, which a longer run does not keep."""
+    start(tmp_path, tiny_data, replace(CONFIG, steps=13)).train()
+    metrics = pd.read_csv(tmp_path / "metrics.csv")
+    rows = read_rows(tmp_path / "result.csv")
+    assert metrics["step"].tolist() == [10, 13]
+    assert metrics["adapted_return"].iloc[-1] == pytest.approx(rows["adapted_return"].mean(), abs=1e-3)
+    resumed = start(tmp_path, tiny_data, resume=True)
+    resumed.train()
+    assert_same(whole(tiny_data), resumed)
+
+
+def test_contexts_are_drawn_before_training(tiny_data: Open, tmp_path: Path) -> None:
+    too_long = replace(CONFIG, contexts=(ContextChoice(), ContextChoice("mixed", 601)))
+    with pytest.raises(ConfigError, match="context of 601 transitions: task 0 .* has 600"):
+        start(tmp_path / "run", tiny_data, too_long)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match="different from one another"):
+        replace(CONFIG, contexts=(ContextChoice("online", 100), ContextChoice("online", 150)))
+
+
+def test_a_finished_run_can_be_tested_with_more_contexts(tiny_data: Open, tmp_path: Path) -> None:
+    first = start(tmp_path, tiny_data, replace(CONFIG, steps=10)).train()
+    more = replace(CONFIG, steps=10, contexts=(ContextChoice(), ContextChoice("late", 64)))
+    rows = start(tmp_path, tiny_data, more, resume=True).train()
+    assert rows["context"].tolist() == ["mixed", "mixed", "late", "late"]
+    pd.testing.assert_frame_equal(rows[:2], first)
+
+
+def test_what_is_left_of_another_run_is_not_resumed(tiny_data: Open, tmp_path: Path) -> None:
+    start(tmp_path / "a", tiny_data)
+    with pytest.raises(RunError, match="start of another run .other seed."):
+        start(tmp_path / "a", tiny_data, replace(CONFIG, seed=1), resume=True)
+    start(tmp_path / "a", tiny_data, resume=True)
+    (tmp_path / "a" / "result.csv").write_text("")
+    with pytest.raises(RunError, match="holds results but no checkpoint"):
+        start(tmp_path / "a", tiny_data, resume=True)
+    (tmp_path / "b" / "checkpoint").mkdir(parents=True)
+    with pytest.raises(RunError, match="holds an unfinished run"):
+        start(tmp_path / "b", tiny_data)
+
+
+def test_a_run_that_goes_on_has_no_result_until_it_is_done(tiny_data: Open, tmp_path: Path) -> None:
+    start(tmp_path, tiny_data, replace(CONFIG, steps=10)).train()
+    longer = start(tmp_path, tiny_data, resume=True)
+
+    def die(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        longer.train(die)
+    assert not (tmp_path / "result.csv").exists()
