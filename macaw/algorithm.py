@@ -11,7 +11,8 @@ ICML 2021.
 The outer losses are summed over the sampled tasks and divided by the number of train tasks. Adam learns both
 networks, lambda, and an inner learning rate per tensor. Deviation from the authors' program: a value is
 bootstrapped only where the episode was cut by a time limit, not where it truly terminated. The advantage head
-takes no inner step: what it would become is used nowhere.
+takes no inner step: what it would become is used nowhere. And the suite
+multiplies observations by fixed factors (`benchmark.algorithm`), where the authors' program has raw ones.
 """
 
 from dataclasses import dataclass
