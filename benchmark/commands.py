@@ -198,8 +198,10 @@ def data_collect(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     import tomli_w
+    from safetensors import SafetensorError
 
     from benchmark.data.collect import CollectConfig, collect
+    from benchmark.errors import RunError
     from benchmark.families import family
 
     name = family(options.family).name
@@ -208,8 +210,14 @@ def data_collect(options: argparse.Namespace) -> None:
     with _bar(f"training {name}", config.steps) as (progress, task):
         snapshots = collect(config, out, progress=lambda step: progress.update(task, completed=step))
     path, recipe = out / f"{name}.safetensors", out / f"{name}.toml"
-    snapshots.save(path)
-    write_text(recipe, tomli_w.dumps(asdict(config)))
+    try:
+        snapshots.save(path)
+        write_text(recipe, tomli_w.dumps(asdict(config)))
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"the snapshots cannot be written to {out}: {error}. The checkpoints stay; free some space, then the same "
+            "command goes on."
+        ) from error
     console.print(
         f"snapshots of {snapshots.tasks} tasks: {path}; their recipe: {recipe}; learning curves beside them.\n"
         "To make them the family's behaviour, copy the two files to datasets/snapshots/ and datasets/recipes/, then "

@@ -11,13 +11,14 @@ from benchmark.errors import BenchmarkError
 
 
 class Interrupted(BenchmarkError):
-    """The run was asked to stop by a signal and has left a checkpoint."""
+    """Training was asked to stop by a signal and has left a checkpoint; `advice` says how to go on."""
 
-    def __init__(self, number: int, step: int, folder: Path) -> None:
+    def __init__(
+        self, number: int, step: int, folder: Path, advice: str = "Go on with the same command and --resume."
+    ) -> None:
         self.exit_code = 128 + number
         super().__init__(
-            f"stopped by {signal.Signals(number).name} at step {step}; {folder} holds its checkpoint. "
-            "Go on with the same command and --resume."
+            f"stopped by {signal.Signals(number).name} at step {step}; {folder} holds its checkpoint. {advice}"
         )
 
 

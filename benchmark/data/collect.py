@@ -5,14 +5,18 @@ The tasks are dealt to worker processes, one per core, each of which trains its 
     parent -- tasks 0, 2, 4 ... --> worker 0 -- checkpoints --> OUT/worker-0.pt -- snapshots -.
            `- tasks 1, 3, 5 ... --> worker 1 -- checkpoints --> OUT/worker-1.pt -- snapshots --+--> snapshot file
 
-Killed at any moment, the same command goes on from the last checkpoints.
+Killed at any moment, the same command goes on from the last checkpoints. On SIGINT, SIGTERM or a worker's failure the
+parent asks all workers to stop. A worker that is asked, or whose parent is gone, ends its step, saves and exits.
 """
 
 import multiprocessing
 import pickle
+import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from multiprocessing import connection, resource_tracker
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,10 @@ import torch
 from benchmark import families
 from benchmark.data.sac import BatchedSac, SacConfig
 from benchmark.data.snapshots import Snapshots
-from benchmark.errors import CheckpointError, ConfigError
+from benchmark.errors import BenchmarkError, CheckpointError, ConfigError, RunError
 from benchmark.families.simulation import BatchSimulation
-from benchmark.files import write_atomically
+from benchmark.files import write_atomically, write_text
+from benchmark.interruption import Interrupted, noticed_signals
 from benchmark.randomness import numpy_stream, torch_stream
 
 LIFE_FRACTIONS = (0.02, 0.04, 0.065, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
@@ -52,6 +57,8 @@ class CollectConfig:
                 f"collect: workers is {self.workers} and steps is {self.steps}; at least 1 worker and more than "
                 f"{self.sac.random_steps} steps (the random ones at the start) are needed."
             )
+        if self.seed < 0:
+            raise ConfigError(f"collect: seed is {self.seed}; choose 0 or a larger whole number.")
 
     @property
     def snapshot_steps(self) -> tuple[int, ...]:
@@ -113,8 +120,11 @@ class Worker:
         self.step += 1
 
     @torch.no_grad()
-    def run(self, checkpoint_every: int = 10_000) -> None:
-        """Train to the end; every thousandth step is logged."""
+    def run(self, checkpoint_every: int = 10_000, asked_to_stop: Callable[[], bool] = lambda: False) -> None:
+        """Train to the end, or until asked to stop between two steps; every thousandth step is logged.
+
+        Raises RunError if the log or a checkpoint cannot be written.
+        """
         snapshot_steps = set(self.config.snapshot_steps)
         while self.step < self.config.steps:
             self.environment_step()
@@ -124,12 +134,27 @@ class Worker:
                 self.snapshots[self.step] = self.agents.actor_weights()
             if self.step % 1000 == 0:
                 self.log.append(f"{self.step}," + ",".join(f"{value:.1f}" for value in self.last_returns))
-                write_atomically(self.log_path, lambda path: path.write_text("\n".join(self.log) + "\n"))
-            if self.step % checkpoint_every == 0 or self.step == self.config.steps:
+                self._write_log()
+            stop = asked_to_stop()
+            if stop or self.step % checkpoint_every == 0 or self.step == self.config.steps:
                 self.save()
+            if stop:
+                return
+
+    def _write_log(self) -> None:
+        try:
+            write_text(self.log_path, "\n".join(self.log) + "\n")
+        except OSError as error:
+            raise RunError(
+                f"{self.log_path} cannot be written at step {self.step}: {error}. {self._how_to_go_on()}"
+            ) from error
+
+    def _how_to_go_on(self) -> str:
+        stays = "The last checkpoint stays" if self.path.exists() else "There is no earlier checkpoint"
+        return f"{stays}; free some space, then the same command goes on."
 
     def save(self) -> None:
-        """Write the checkpoint in one step."""
+        """Write the checkpoint in one step; raises RunError if it cannot be written, and the last one stays."""
         state = {
             "config": asdict(self.config),
             "agents": self.agents.state(),
@@ -142,7 +167,12 @@ class Worker:
             "snapshots": self.snapshots,
             "log": self.log,
         }
-        write_atomically(self.path, lambda path: torch.save(state, path))
+        try:
+            write_atomically(self.path, lambda path: _write(path, state))
+        except (OSError, RuntimeError) as error:
+            raise RunError(
+                f"the checkpoint {self.path} of step {self.step} cannot be written: {error}. {self._how_to_go_on()}"
+            ) from error
 
     def load(self) -> None:
         """Go on from the checkpoint, where there is one; raises CheckpointError if it does not fit."""
@@ -159,9 +189,7 @@ class Worker:
                 f"{self.path} belongs to another recipe ({state['config']}); choose another --out, or delete it."
             )
         self.agents.load_state(state["agents"])
-        self.observations = torch.from_numpy(
-            self.simulation.reset(state["qpos"].numpy(), state["qvel"].numpy())
-        )
+        self.simulation.reset(state["qpos"].numpy(), state["qvel"].numpy())
         self.simulation.state.torso[:] = state["torso"].numpy()
         self.observations = torch.from_numpy(
             self.family.observation(self.simulation.state).astype(np.float32)
@@ -169,6 +197,11 @@ class Worker:
         self.ages, self.returns, self.last_returns = (row.copy() for row in state["counters"].numpy())
         self.resets.bit_generator.state = _arrays(state["resets"])
         self.step, self.snapshots, self.log = state["step"], state["snapshots"], state["log"]
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    with path.open("wb") as file:
+        torch.save(state, file)
 
 
 def _portable(state: Any) -> Any:
@@ -184,11 +217,75 @@ def _arrays(state: Any) -> Any:
     return np.array(state, dtype=np.uint64) if isinstance(state, list) else state
 
 
-def _train(config: CollectConfig, number: int, out: Path) -> None:
+def _train(config: CollectConfig, number: int, out: Path, parent: "connection.Connection[Any, Any]") -> None:
+    """A worker's process: train, then tell the parent the step that was reached, or the error."""
     torch.set_num_threads(1)
-    worker = Worker(config, number, out)
-    worker.load()
-    worker.run()
+    outcome: int | BenchmarkError
+    try:
+        worker = Worker(config, number, out)
+        worker.load()
+        worker.run(asked_to_stop=parent.poll)  # true for a word from the parent and for its end
+        outcome = worker.step
+    except BenchmarkError as error:
+        outcome = error
+    with suppress(OSError):  # the parent is gone: nobody to tell
+        parent.send(outcome)
+    if isinstance(outcome, BenchmarkError):
+        raise SystemExit(1)
+
+
+class Workers:
+    """The worker processes, as the parent sees them."""
+
+    def __init__(self, config: CollectConfig, out: Path) -> None:
+        self.out, self.connections = out, []
+        self.processes: list[SpawnProcess] = []
+        context = multiprocessing.get_context("spawn")
+        # A worker inherits the blocked signals: Ctrl-C in a terminal reaches it too, but it shall listen to the
+        # parent alone. The tracker, if it started within the block, would unblock them.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            for number in range(config.workers):
+                mine, theirs = context.Pipe()
+                process = context.Process(target=_train, args=(config, number, out, theirs))
+                process.start()
+                theirs.close()  # so that the end of either process is the end of the connection
+                self.processes.append(process)
+                self.connections.append(mine)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def go_well(self) -> bool:
+        """After a second, or as soon as a worker ends: whether some are at work and none has failed."""
+        at_work = [process.sentinel for process in self.processes if process.is_alive()]
+        connection.wait(at_work, timeout=1.0)
+        return bool(at_work) and not any(process.exitcode for process in self.processes)
+
+    def end(self) -> int:
+        """Ask those at work to save and exit; returns the step that all have reached, or raises their errors."""
+        for mine in self.connections:
+            with suppress(OSError):  # it has ended already
+                mine.send("stop")
+        outcomes = [self._outcome(number) for number in range(len(self.processes))]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BenchmarkError)]
+        if failures:
+            raise type(failures[0])(" ".join(str(failure) for failure in failures))
+        return min(outcome for outcome in outcomes if isinstance(outcome, int))
+
+    def _outcome(self, number: int) -> int | BenchmarkError:
+        process = self.processes[number]
+        with suppress(EOFError, OSError):  # it has ended without a word
+            outcome: int | BenchmarkError = self.connections[number].recv()
+            process.join()
+            return outcome
+        process.join()
+        status = process.exitcode or 0
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return RunError(
+            f"worker {number} {how} before it was done (is there enough memory?). The last checkpoints in {self.out} "
+            "stay; the same command goes on."
+        )
 
 
 def collect(
@@ -196,27 +293,31 @@ def collect(
 ) -> Snapshots:
     """Train all agents, resuming what lies in `out`, and return their snapshots in 16-bit weights.
 
-    `progress` is called about every second with the number of steps that the slowest worker has done.
+    `progress` is called about every second with the number of steps that the slowest worker has done. Raises
+    Interrupted after SIGINT or SIGTERM, and the error of a worker that fails; the others are stopped and save.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.workers, mp_context=context) as pool:
-        running = [pool.submit(_train, config, number, out) for number in range(config.workers)]
-        while not all(future.done() for future in running):
-            failed = [future for future in running if future.done() and future.exception()]
-            if failed:
-                break
-            _wait_a_second(running)
-            progress(min(_logged_step(out / f"worker-{number}.csv") for number in range(config.workers)))
-        for future in running:
-            future.result()
+    _claim(out)
+    logs = [out / f"worker-{number}.csv" for number in range(config.workers)]
+    with noticed_signals() as received:
+        workers = Workers(config, out)
+        try:
+            while not received and workers.go_well():
+                progress(min(_logged_step(log) for log in logs))
+        finally:
+            step = workers.end()
+        if received:
+            raise Interrupted(received[0], step, out, "The same command goes on.")
     return gather(config, out)
 
 
-def _wait_a_second(running: list[Any]) -> None:
-    from concurrent.futures import wait
-
-    wait(running, timeout=1.0, return_when="FIRST_EXCEPTION")
+def _claim(out: Path) -> None:
+    """Make the folder; raises RunError if it cannot be written, before hours of training are lost."""
+    probe = out / "writable"
+    try:
+        write_text(probe, "")
+        probe.unlink()
+    except OSError as error:
+        raise RunError(f"the folder {out} cannot be written: {error}. Choose another --out.") from error
 
 
 def _logged_step(path: Path) -> int:
