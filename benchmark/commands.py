@@ -323,19 +323,18 @@ def leaderboard(options: argparse.Namespace) -> None:
     before = board.read_board(folder)
     after = board.add_runs(before, finished)
     frame = aggregate(after)
+    readme = PROJECT / "README.md" if folder.resolve() == LEADERBOARD.resolve() else None
     with board.writing_errors(folder):
-        files: dict[Path, str] = {}
-        if folder.resolve() == LEADERBOARD.resolve():
-            readme = PROJECT / "README.md"
+        if readme:
             table = tables.readme_table(frame)
-            files[readme] = tables.replace_between_markers(readme.read_text(), "leaderboard", table)
+            text = tables.replace_between_markers(readme.read_text(), "leaderboard", table)
         for changed in board.write_changes(before, after):
             console.print(f"updated {changed}", highlight=False, markup=False, soft_wrap=True)
         write_table(folder / "leaderboard.csv", frame)
         if finished:
             draw_curves(list(after.curves), folder / "figures" / "learning-curves.png")
-        for path, text in files.items():
-            write_text(path, text)
+        if readme:
+            write_text(readme, text)
     if unfinished:
         names = ", ".join(map(str, unfinished))
         console.print(f"not finished, left out: {names}", highlight=False, markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """Result rows: one per (seed, test task, context source). Rows of different keys are never averaged together."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -15,6 +15,8 @@ KEY = (
     "algorithm", "algorithm_version", "settings", "steps",
 )  # fmt: skip
 """What must be equal for rows to be averaged; seeds and test tasks are what is averaged over."""
+BELONGS_TO = {"data": "family", "data_hash": "data", "algorithm_version": "algorithm"}
+"""Columns of the key whose values can be compared only where another column is the same."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,20 @@ def as_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
     return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(ResultRow)])
 
 
+def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """Those columns of the key a reader must see to tell these rows apart.
+
+    They are those of more than one value; for data and versions, of more than one in a family or for an algorithm.
+    """
+
+    def values(name: str) -> int:
+        if name in BELONGS_TO:
+            return int(frame.groupby(BELONGS_TO[name])[name].nunique().max())
+        return frame[name].nunique()
+
+    return [name for name in columns if values(name) > 1]
+
+
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write any table of results as CSV in one step; returns and scores have three decimals."""
     buffer = io.StringIO()
@@ -81,7 +97,14 @@ def read_rows(path: Path) -> pd.DataFrame:
     names = [field.name for field in fields(ResultRow)]
     if list(frame.columns) != names:
         raise ResultError(f"{path} has the columns {list(frame.columns)}, but result rows have {names}.")
-    for field in fields(ResultRow):
-        if field.type is not str and not pd.api.types.is_numeric_dtype(frame[field.name]):
-            raise ResultError(f"{path}: column {field.name} holds something that is not a number.")
+    refuse_non_numbers(frame[[field.name for field in fields(ResultRow) if field.type is not str]], path)
     return frame
+
+
+def refuse_non_numbers(frame: pd.DataFrame, path: Path) -> None:
+    """Raise ResultError where a column read from `path` has no values, or one that is missing or not a number."""
+    for name in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]) or frame[name].isna().any():
+            raise ResultError(f"{path}: column {name} holds something that is not a number.")
+    if frame.empty:
+        raise ResultError(f"{path} has no rows.")

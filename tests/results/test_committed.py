@@ -7,8 +7,10 @@ import pytest
 from benchmark import families
 from benchmark.data.catalog import entry, references
 from benchmark.files import LEADERBOARD, PROJECT
-from benchmark.results.leaderboard import leaderboard, readme_table
+from benchmark.results.board import read_board
+from benchmark.results.leaderboard import leaderboard
 from benchmark.results.rows import KEY, normalised_score, read_rows, write_table
+from benchmark.results.tables import readme_table
 
 FILES = sorted((LEADERBOARD / "results").glob("*/*.csv"))
 
@@ -36,11 +38,11 @@ def test_committed_rows_are_complete_and_follow_from_the_catalog(path: Path) -> 
 
 
 def test_leaderboard_is_up_to_date(tmp_path: Path) -> None:
-    frame = leaderboard(LEADERBOARD / "results")
+    frame = leaderboard(read_board(LEADERBOARD))
     write_table(tmp_path / "leaderboard.csv", frame)
     assert (tmp_path / "leaderboard.csv").read_text() == (LEADERBOARD / "leaderboard.csv").read_text()
 
 
 def test_readme_table_is_up_to_date() -> None:
-    table = readme_table(leaderboard(LEADERBOARD / "results"))
+    table = readme_table(leaderboard(read_board(LEADERBOARD)))
     assert f"<!-- leaderboard -->\n{table}\n<!-- /leaderboard -->" in (PROJECT / "README.md").read_text()
