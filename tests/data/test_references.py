@@ -38,11 +38,11 @@ def test_medium_is_nearest_to_half_way_between_random_and_expert() -> None:
 
 
 def test_blind_is_the_best_train_expert_on_the_test_tasks() -> None:
-    matrix = np.array([[9.0, 1.0, 2.0], [0.0, 9.0, 4.0], [0.0, 8.0, 9.0]])
+    matrix = np.array([[9.0, -20.0, 12.0], [0.0, 9.0, 4.0], [0.0, 8.0, 9.0]])
     blind = blind_reference(matrix, Split((0, 1), (2, 1)))
     assert blind.expert == 1
     assert blind.returns == (4.0, 9.0)
-    assert blind_reference(matrix, Split((0,), (1, 2))).returns == (1.0, 2.0)
+    assert blind_reference(matrix, Split((0,), (1, 2))).returns == (-20.0, 12.0)
 
 
 def test_references_are_returns_in_the_gymnasium_environment(cheetah: Family, snapshots: Snapshots) -> None:
