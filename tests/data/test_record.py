@@ -143,7 +143,7 @@ def test_actions_are_drawn_from_the_snapshots_policies(snapshots: Snapshots, che
     actions = np.stack([cheetah_data.episode(number)["actions"] for number in episodes]).astype(float)
     noise = (np.arctanh(actions) - mean) / std
     slope = 1 - np.square(np.tanh(np.abs(mean) + 4 * std))
-    inside = GRID < 0.2 * std * slope  # elsewhere the grid is too coarse to see the noise through it
+    inside = 0.2 * std * slope > GRID  # elsewhere the grid is too coarse to see the noise through it
     assert inside.sum() > 2000
     spread = 5 / math.sqrt(inside.sum())
     assert abs(noise[inside].mean()) < spread
