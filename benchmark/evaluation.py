@@ -97,11 +97,14 @@ class Evaluator:
 
     def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
         """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
-        saved = self.random.get_state()
+        saved, threads = self.random.get_state(), torch.get_num_threads()
         self.random.manual_seed(torch_seed(0, "evaluation", choice.source, choice.size))
+        # policies are small and take turns with the simulator, whose threads torch's would keep from the cores
+        torch.set_num_threads(1)
         try:
             return self._evaluate(algorithm, choice)
         finally:
+            torch.set_num_threads(threads)
             self.random.set_state(saved)
 
     def _evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:

@@ -48,6 +48,8 @@ class _Flat:
 
     observations: Tensor
     """(row + episode, observation), shared with the data set on the processor."""
+    pairs: Tensor
+    """(row + episode - 1, 2 observation): each observation and the one after it, a view of the same memory."""
     table: Tensor
     """(row, 5 + action): the function `outlook`, the number of the episode (exact in float32), the action.
 
@@ -57,24 +59,23 @@ class _Flat:
     final: Tensor
     """(episode,), index of the final observation."""
 
-    def pick(self, rows: Tensor) -> Transitions:
-        """The transitions of rows (task, batch)."""
+    def pick(self, rows: Tensor, scale: Tensor) -> Transitions:
+        """The transitions of rows (task, batch), observations multiplied by `scale` (observation,)."""
         shape, flat = rows.shape, rows.reshape(-1)
         found = self.table.index_select(0, flat)
         future = found[:, :4].t().contiguous()
         rewards, terminated, returns, discounts = future.view(4, *shape)
         episodes = found[:, 4].long()
-        first = flat + episodes
-        index = torch.cat([first, first + 1, self.final.index_select(0, episodes)])
-        seen = self.observations.index_select(0, index).view(3, *shape, -1)
+        pairs = self.pairs.index_select(0, flat + episodes).view(*shape, 2, -1)
+        final = self.observations.index_select(0, self.final.index_select(0, episodes))
         return Transitions(
-            observations=seen[0],
+            observations=pairs[..., 0, :] * scale,
             actions=found[:, 5:].contiguous().view(*shape, -1),
             rewards=rewards,
-            next_observations=seen[1],
+            next_observations=pairs[..., 1, :] * scale,
             terminated=terminated,
             returns=returns,
-            final_observations=seen[2],
+            final_observations=final.view(*shape, -1).mul_(scale),
             final_discounts=discounts,
         )
 
@@ -98,7 +99,10 @@ def _flat(dataset: Dataset, tasks: Sequence[int], discount: float, device: torch
         table[inside, 4] = np.repeat(np.asarray(episodes), dataset.lengths[episodes.start : episodes.stop])
         table[inside, 5:] = dataset.actions[inside]
     final = dataset.row_starts[1:] + np.arange(dataset.episodes)
-    return _Flat(*(_tensor(array).to(device) for array in (dataset.observations, table, final)))
+    observations = _tensor(dataset.observations).to(device)
+    count, size = observations.shape
+    pairs = torch.as_strided(observations, (count - 1, 2 * size), (size, 1))
+    return _Flat(observations, pairs, _tensor(table).to(device), _tensor(final).to(device))
 
 
 class Sampler:
@@ -154,7 +158,7 @@ class Sampler:
         return self._pick(place + torch.arange(size, device=self._device))
 
     def _pick(self, rows: Tensor) -> Transitions:
-        return self._flat.pick(rows).with_scaled_observations(self._scale)
+        return self._flat.pick(rows, self._scale)
 
     def _draw(self, shape: tuple[int, int]) -> Tensor:
         """Integers so large that their remainders are as good as uniform."""

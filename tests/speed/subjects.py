@@ -90,9 +90,10 @@ def recording() -> Subject:
 
 
 def sampling() -> Subject:
-    """Five tasks x 512 transitions."""
-    torch.set_num_threads(1)
-    sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed"))
+    """Five tasks x 512 transitions, all cores."""
+    torch.set_num_threads(cores())
+    scale = CHEETAH.observation_scale
+    sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed"), scale)
     return Subject(lambda: sampler.transitions(sampler.sample_tasks(5), 512), 1, "batches of 5 x 512")
 
 
