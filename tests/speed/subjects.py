@@ -7,6 +7,7 @@ from typing import Any
 import mujoco
 import numpy as np
 import torch
+from mujoco.rollout import Rollout
 
 from benchmark import families
 from benchmark.algorithm import FamilyDescription
@@ -57,18 +58,16 @@ def made_up_data(tasks: int = 40, episodes: int = 100) -> Dataset:
 
 
 def raw_physics() -> Subject:
-    """`mj_step` on one core, random actions."""
-    model = CHEETAH.model(0)
-    data = mujoco.MjData(model)
-    actions = numpy_stream(0, "speed").uniform(-1, 1, (2000, 6))
-
-    def call() -> mujoco.MjData:
-        for action in actions:
-            data.ctrl[:] = action
-            mujoco.mj_step(model, data, CHEETAH.frame_skip)
-        return data
-
-    return Subject(call, len(actions), "env steps, one core")
+    """`mj_step` and nothing else on all cores: open-loop episodes of random actions in its threads."""
+    model, lanes, steps = CHEETAH.model(0), 10 * cores(), 200
+    random = numpy_stream(0, "speed")
+    states = [np.concatenate([[0.0], *CHEETAH.reset(random)]) for _ in range(lanes)]
+    actions = np.repeat(random.uniform(-1, 1, (lanes, steps, 6)), CHEETAH.frame_skip, axis=1)
+    data = [mujoco.MjData(model) for _ in range(cores())]
+    simulator = Rollout(nthread=cores())
+    return Subject(
+        lambda: simulator.rollout(model, data, np.stack(states), actions), lanes * steps, "env steps"
+    )
 
 
 def evaluation() -> Subject:

@@ -23,19 +23,28 @@ from tests.speed import subjects
 REPEATS = 7
 
 
-def rate(subject: subjects.Subject, seconds: float = 2.0) -> float:
-    """Units per second: the median of several measurements that take about `seconds` together."""
+def once(subject: subjects.Subject) -> float:
+    """Units per second of one measurement that takes about a third of a second."""
+    start, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - start < 0.3:
+        subject.call()
+        calls += 1
+    return calls * subject.work / (time.perf_counter() - start)
+
+
+def rate(make: Callable[[], subjects.Subject]) -> float:
+    """Units per second, the median of several measurements."""
+    subject = make()
     subject.call()
-    start = time.perf_counter()
-    subject.call()
-    calls = max(1, round(seconds / REPEATS / (time.perf_counter() - start)))
-    measured = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        for _ in range(calls):
-            subject.call()
-        measured.append(calls * subject.work / (time.perf_counter() - start))
-    return statistics.median(measured)
+    return statistics.median(once(subject) for _ in range(REPEATS))
+
+
+def ratio(make: Callable[[], subjects.Subject], make_other: Callable[[], subjects.Subject]) -> float:
+    """Units per second of the one over those of the other, measured in turn; the median."""
+    one, other = make(), make_other()
+    for subject in (one, other):
+        subject.call()
+    return statistics.median(once(one) / once(other) for _ in range(REPEATS))
 
 
 def help_seconds() -> float:
@@ -57,27 +66,18 @@ def measure() -> list[dict[str, str]]:
         shown = "" if target is None else f"{'>=' if least else '<='} {target:g}"
         rows.append({"what": what, "value": f"{value:.4g}", "unit": unit, "target": shown, "met": met})
 
-    def one(make: Callable[[], subjects.Subject]) -> float:
-        return rate(make())
-
-    raw = one(subjects.raw_physics) * cores()
-    row("raw mj_step, half-cheetah, all cores (one core times their number)", raw, "env steps/s", None)
-    row("evaluation with MACAW's policy, 200 lanes", one(subjects.evaluation) / raw, "of raw mj_step", 0.6)
-    row("recording", one(subjects.recording) / raw, "of raw mj_step", 0.6)
-    row("sampling 5 tasks x 512", 1000 / one(subjects.sampling), "ms", 0.3, least=False)
-    five, twenty = one(lambda: subjects.meta_step(5)), one(lambda: subjects.meta_step(20))
-    row("MACAW meta-step, 5 tasks x (256 + 256)", five, "steps/s", None)
-    row("MACAW meta-step, 20 tasks x (256 + 256)", twenty, "steps/s", None)
-    row("MACAW meta-step against the naive form, 5 tasks", five / one(subjects.naive_meta_step), "times", 2.0)
-    row(
-        "behaviour, 20 agents, float32", one(subjects.SUITE["behaviour float32"]), "agent updates/s/core", 600
-    )
-    row(
-        "behaviour, 20 agents, bfloat16",
-        one(subjects.SUITE["behaviour bfloat16"]),
-        "agent updates/s/core",
-        1500,
-    )
+    raw = subjects.raw_physics
+    row("raw mj_step, half-cheetah, all cores", rate(raw), "env steps/s", None)
+    row("evaluation with MACAW's policy, 200 lanes", ratio(subjects.evaluation, raw), "of raw mj_step", 0.6)
+    row("recording", ratio(subjects.recording, raw), "of raw mj_step", 0.6)
+    row("sampling 5 tasks x 512", 1000 / rate(subjects.sampling), "ms", 0.3, least=False)
+    row("MACAW meta-step, 5 tasks x (256 + 256)", rate(lambda: subjects.meta_step(5)), "steps/s", None)
+    row("MACAW meta-step, 20 tasks x (256 + 256)", rate(lambda: subjects.meta_step(20)), "steps/s", None)
+    naive = ratio(lambda: subjects.meta_step(5), subjects.naive_meta_step)
+    row("MACAW meta-step against the naive form, 5 tasks", naive, "times", 2.0)
+    for product, target in (("float32", 600), ("bfloat16", 1500)):
+        updates = rate(subjects.SUITE[f"behaviour {product}"])
+        row(f"behaviour, 20 agents, {product}", updates, "agent updates/s/core", target)
     row("python -m benchmark --help", help_seconds(), "s", 0.3, least=False)
     return rows
 
