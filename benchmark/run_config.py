@@ -27,7 +27,7 @@ class RunConfig:
     """Data that is meta-trained on."""
     size: str = "small"
     """Size of the data sets."""
-    steps: int = 10_000
+    steps: int = 5_000
     """Meta-training steps."""
     seed: int = 0
     """Seed of training."""

@@ -71,7 +71,7 @@ class CheetahDirection(HalfCheetah):
 
     name = "cheetah-dir"
     parameter = "running direction, +1 or -1"
-    meta_steps = 10_000
+    meta_steps = 5_000
 
     def more_splits(self) -> dict[str, Split]:
         """`tuning` is `standard` again: this family meta-tests on its only two tasks, its train tasks."""
