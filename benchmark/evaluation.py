@@ -1,6 +1,7 @@
 """Meta-test of one algorithm on the test tasks of a split, as `protocol.py` says."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from benchmark.algorithm import Algorithm, Policy, Transitions
 from benchmark.calls import adapt, call, explore
 from benchmark.errors import AlgorithmError
 from benchmark.families.family import Array, Family
+from benchmark.families.simulation import cores
 from benchmark.protocol import (
     EPISODES,
     ContextChoice,
@@ -99,8 +101,6 @@ class Evaluator:
         """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
         saved, threads = self.random.get_state(), torch.get_num_threads()
         self.random.manual_seed(torch_seed(0, "evaluation", choice.source, choice.size))
-        # policies are small and take turns with the simulator, whose threads torch's would keep from the cores
-        torch.set_num_threads(1)
         try:
             return self._evaluate(algorithm, choice)
         finally:
@@ -111,20 +111,15 @@ class Evaluator:
         empty = empty_context(self.family, len(self.tasks), self.device)
         if choice.source == "online":
             contexts = [self._gather(algorithm, task, choice) for task in self.tasks]
-            policies = [adapt(algorithm, context) for context in contexts]
+            groups = [
+                ([task], adapt(algorithm, context))
+                for task, context in zip(self.tasks, contexts, strict=True)
+            ]
             size = max(context.size for context in contexts)
-            adapted = np.concatenate(
-                [
-                    self._returns(algorithm, [task], [policy])
-                    for task, policy in zip(self.tasks, policies, strict=True)
-                ]
-            )
-            return Evaluation(
-                choice, size, adapted, self._returns(algorithm, self.tasks, [adapt(algorithm, empty)])
-            )
-        pair = [adapt(algorithm, self.context(choice)), adapt(algorithm, empty)]
-        both = self._returns(algorithm, self.tasks * 2, pair)
-        return Evaluation(choice, choice.size, both[: len(self.tasks)], both[len(self.tasks) :])
+        else:
+            groups, size = [(list(self.tasks), adapt(algorithm, self.context(choice)))], choice.size
+        *adapted, unadapted = self._returns(algorithm, [*groups, (list(self.tasks), adapt(algorithm, empty))])
+        return Evaluation(choice, size, np.concatenate(adapted), unadapted)
 
     def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
         def exploring(context: Transitions) -> Policy:
@@ -136,13 +131,24 @@ class Evaluator:
         raw = online_context(self.family, task, choice, exploring, act, self.discount, self.device)
         return raw.with_scaled_observations(self._scale)
 
-    def _returns(self, algorithm: Algorithm, tasks: Sequence[int], policies: Sequence[Policy]) -> Array:
-        """Returns (task, episode): the tasks are dealt to the policies in equal consecutive shares."""
-        acts = [as_act(algorithm, policy, self.family, self.device) for policy in policies]
-        share = len(tasks) // len(acts)
+    def _returns(self, algorithm: Algorithm, groups: Sequence[tuple[list[int], Policy]]) -> list[Array]:
+        """Returns (task, episode) of each group of tasks under its policy.
 
-        def act(observations: NDArray[np.float32]) -> NDArray[np.floating]:
-            parts = [one(observations[k * share : (k + 1) * share]) for k, one in enumerate(acts)]
-            return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-        return episode_returns(self.family, tasks, act, EPISODES)
+        Groups run side by side, each with its share of the cores, so that one's policy does not wait for another's
+        physics; torch gets one thread in each, as policies are small.
+        """
+        workers = min(len(groups), cores())
+        threads = cores() // workers if cores() > workers else 0
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            running = [
+                pool.submit(
+                    episode_returns,
+                    self.family,
+                    tasks,
+                    as_act(algorithm, policy, self.family, self.device),
+                    EPISODES,
+                    threads,
+                )
+                for tasks, policy in groups
+            ]
+            return [future.result() for future in running]
