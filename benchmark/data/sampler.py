@@ -1,15 +1,13 @@
 """Batches of transitions from flat arrays: what `TrainingData` promises, by index arithmetic on the device.
 
-    slot  ->  first row and number of rows of its task  ->  random rows  ->  index_select from the flat arrays
+    slot  ->  first row and number of rows of its task  ->  random rows  ->  index_select from a table
 
-Only rows of the tasks that a sampler is given are ever drawn. On the processor the arrays stay where they
-are, in the memory-mapped cache, so that data larger than memory can be sampled.
+The table holds the data of the tasks that a sampler is given, and of no others, in memory: 128 bytes per transition
+of a half-cheetah.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,66 +41,74 @@ def outlook(dataset: Dataset, episodes: range, discount: float) -> NDArray[np.fl
 
 
 @dataclass(frozen=True)
-class _Flat:
-    """The flat arrays of a data set as tensors on one device."""
+class _Frames:
+    """A data set as tensors on one device, one frame per observation, all that belongs to it side by side.
 
-    observations: Tensor
-    """(row + episode, observation), shared with the data set on the processor."""
-    pairs: Tensor
-    """(row + episode - 1, 2 observation): each observation and the one after it, a view of the same memory."""
-    table: Tensor
-    """(row, 5 + action): the function `outlook`, the number of the episode (exact in float32), the action.
+        frame    o0 a0 future0 | o1 a1 future1 | ... | o200 - - |     the final observation has no action
+        pair     |<----------- one row ------->|
 
-    Side by side because a random row costs a wait for memory per array it is looked up in. Zero for tasks that
-    may not be read.
+    A random row costs a wait for memory per place it is looked up in, so a pair of frames, which is one place, holds
+    all of a transition but the final observation; those are few and lie together.
     """
-    final: Tensor
-    """(episode,), index of the final observation."""
 
-    def pick(self, rows: Tensor, scale: Tensor) -> Transitions:
-        """The transitions of rows (task, batch), observations multiplied by `scale` (observation,)."""
-        shape, flat = rows.shape, rows.reshape(-1)
-        found = self.table.index_select(0, flat)
-        future = found[:, :4].t().contiguous()
-        rewards, terminated, returns, discounts = future.view(4, *shape)
-        episodes = found[:, 4].long()
-        pairs = self.pairs.index_select(0, flat + episodes).view(*shape, 2, -1)
-        final = self.observations.index_select(0, self.final.index_select(0, episodes))
+    pairs: Tensor
+    """(frame - 1, 2 (observation + action + 5)): each frame and the one after it, a view of the same memory.
+
+    A frame is the observation, the action, the four numbers of `outlook`, and the number of the episode (exact in
+    float32); zero for tasks that may not be read.
+    """
+    frame_of_row: Tensor
+    """(row,), number of the row's frame."""
+    finals: Tensor
+    """(episode, observation), final observations."""
+    actions: int
+    """Size of an action."""
+
+    def pick(self, rows: Tensor) -> Transitions:
+        """The transitions of rows (task, batch); observations and actions are views, as copies would double the time."""
+        shape, size = rows.shape, self.finals.shape[1]
+        found = self.pairs.index_select(0, self.frame_of_row.index_select(0, rows.reshape(-1)))
+        first, second = found.view(*shape, 2, -1).unbind(-2)
+        rewards, terminated, returns, discounts = first[..., -5:-1].permute(2, 0, 1).contiguous()
+        episodes = first[..., -1].int().view(-1)
         return Transitions(
-            observations=pairs[..., 0, :] * scale,
-            actions=found[:, 5:].contiguous().view(*shape, -1),
+            observations=first[..., :size],
+            actions=first[..., size : size + self.actions],
             rewards=rewards,
-            next_observations=pairs[..., 1, :] * scale,
+            next_observations=second[..., :size],
             terminated=terminated,
             returns=returns,
-            final_observations=final.view(*shape, -1).mul_(scale),
+            final_observations=self.finals.index_select(0, episodes).view(*shape, size),
             final_discounts=discounts,
         )
 
 
-def _tensor(array: NDArray[Any]) -> Tensor:
-    """The array's memory as a tensor, also where it is read-only; nobody writes into it here."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="The given NumPy array is not writable", category=UserWarning
-        )
-        return torch.from_numpy(np.asarray(array))
-
-
-def _flat(dataset: Dataset, tasks: Sequence[int], discount: float, device: torch.device) -> _Flat:
+def _frames(
+    dataset: Dataset, tasks: Sequence[int], discount: float, scale: NDArray[np.float32], device: torch.device
+) -> _Frames:
     assert dataset.episodes < 2**24, "episode numbers must be exact in float32"
-    table = np.zeros((dataset.rows, 5 + dataset.actions.shape[1]), np.float32)
+    size, actions = dataset.observations.shape[1], dataset.actions.shape[1]
+    frame_of_row = np.arange(dataset.rows, dtype=np.int32)
+    frame_of_row += np.repeat(np.arange(dataset.episodes, dtype=np.int32), dataset.lengths)
+    frames = np.zeros((dataset.rows + dataset.episodes, size + actions + 5), np.float32)
+    finals = np.zeros((dataset.episodes, size), np.float32)
     for task in tasks:
-        episodes, own = dataset.episodes_of_task(task), dataset.rows_of_task(task)
-        inside = slice(own[0], own[-1] + 1)
-        table[inside, :4] = outlook(dataset, episodes, discount)
-        table[inside, 4] = np.repeat(np.asarray(episodes), dataset.lengths[episodes.start : episodes.stop])
-        table[inside, 5:] = dataset.actions[inside]
-    final = dataset.row_starts[1:] + np.arange(dataset.episodes)
-    observations = _tensor(dataset.observations).to(device)
-    count, size = observations.shape
-    pairs = torch.as_strided(observations, (count - 1, 2 * size), (size, 1))
-    return _Flat(observations, pairs, _tensor(table).to(device), _tensor(final).to(device))
+        episodes, rows = dataset.episodes_of_task(task), dataset.rows_of_task(task)
+        inside = slice(rows[0], rows[-1] + 1)
+        own = slice(rows[0] + episodes.start, rows[-1] + 1 + episodes.stop)
+        frames[own, :size] = dataset.observations[own] * scale
+        with_action = frame_of_row[inside]
+        frames[with_action, size:-5] = dataset.actions[inside]
+        frames[with_action, -5:-1] = outlook(dataset, episodes, discount)
+        frames[with_action, -1] = with_action - rows
+        ends = dataset.row_starts[episodes.start + 1 : episodes.stop + 1] + np.asarray(episodes)
+        finals[episodes.start : episodes.stop] = frames[ends, :size]
+    table = torch.from_numpy(frames).to(device)
+    count, width = table.shape
+    pairs = torch.as_strided(table, (count - 1, 2 * width), (width, 1))
+    return _Frames(
+        pairs, torch.from_numpy(frame_of_row).to(device), torch.from_numpy(finals).to(device), actions
+    )
 
 
 class Sampler:
@@ -122,10 +128,9 @@ class Sampler:
         `observation_scale` (observation,) multiplies all observations; raw ones are given where it is None.
         """
         scale = np.ones(dataset.observations.shape[1]) if observation_scale is None else observation_scale
-        self._scale = torch.as_tensor(scale, dtype=torch.float32, device=device)
         self.tasks = len(tasks)
         self._device, self._random, self._id = device, random, dataset.id
-        self._flat = _flat(dataset, tasks, discount, device)
+        self._frames = _frames(dataset, tasks, discount, scale.astype(np.float32), device)
         self._counts: dict[str, int] = {}
         self._ranges: dict[str, tuple[Tensor, Tensor]] = {}
         for part in ("all", *PARTS):
@@ -141,7 +146,7 @@ class Sampler:
     def transitions(self, tasks: Tensor, size: int) -> Transitions:
         """`size` transitions per task drawn uniformly with replacement from all of the task's data."""
         first, count = (edge.index_select(0, tasks)[:, None] for edge in self._ranges["all"])
-        return self._pick(first + self._draw((len(tasks), size)) % count)
+        return self._frames.pick(first + self._draw((len(tasks), size)) % count)
 
     def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
         """`size` consecutive transitions per task, from one random place in that part of the training life.
@@ -155,10 +160,7 @@ class Sampler:
             )
         first, count = (edge.index_select(0, tasks)[:, None] for edge in self._ranges[part])
         place = first + self._draw((len(tasks), 1)) % (count - size + 1)
-        return self._pick(place + torch.arange(size, device=self._device))
-
-    def _pick(self, rows: Tensor) -> Transitions:
-        return self._flat.pick(rows, self._scale)
+        return self._frames.pick(place + torch.arange(size, device=self._device))
 
     def _draw(self, shape: tuple[int, int]) -> Tensor:
         """Integers so large that their remainders are as good as uniform."""
