@@ -65,7 +65,7 @@ class _Frames:
     """Size of an action."""
 
     def pick(self, rows: Tensor) -> Transitions:
-        """The transitions of rows (task, batch); observations and actions are views, as copies would double the time."""
+        """The transitions of rows (task, batch); large ones are views, as copies would double the time."""
         shape, size = rows.shape, self.finals.shape[1]
         found = self.pairs.index_select(0, self.frame_of_row.index_select(0, rows.reshape(-1)))
         first, second = found.view(*shape, 2, -1).unbind(-2)

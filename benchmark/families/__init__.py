@@ -10,10 +10,19 @@ from functools import cache
 import gymnasium
 
 from benchmark.errors import UnknownNameError
+from benchmark.families.ant import AntDirection, AntGoal
 from benchmark.families.cheetah import CheetahDirection, CheetahVelocity
 from benchmark.families.family import Family
+from benchmark.families.hopper import HopperParameters
+from benchmark.families.humanoid import HumanoidDirection
+from benchmark.families.point import PointRobot
+from benchmark.families.walker import WalkerParameters
 
-FAMILIES: dict[str, type[Family]] = {kind.name: kind for kind in (CheetahDirection, CheetahVelocity)}
+KINDS: tuple[type[Family], ...] = (
+    CheetahDirection, CheetahVelocity, AntDirection, WalkerParameters,  # the paper's
+    PointRobot, AntGoal, HumanoidDirection, HopperParameters,
+)  # fmt: skip
+FAMILIES: dict[str, type[Family]] = {kind.name: kind for kind in KINDS}
 
 
 def family(name: str) -> Family:

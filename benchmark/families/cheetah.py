@@ -10,7 +10,7 @@ from functools import cache
 import mujoco
 import numpy as np
 
-from benchmark.families.family import Array, Family, Split, State, read_body
+from benchmark.families.family import Array, Family, Split, State, holding_out, read_body
 
 CONTROL_COST = 0.05
 TORSO_HEIGHT = 0.7
@@ -90,10 +90,11 @@ class CheetahVelocity(HalfCheetah):
     meta_steps = 15_000
 
     def more_splits(self) -> dict[str, Split]:
-        """`tuning`: five of the standard train tasks, spread over the range, held out to choose settings on."""
-        held_out = (4, 12, 20, 28, 36)
-        standard = (*range(2), *range(3, 7), *range(8, 15), *range(16, 23), 24, 25, *range(27, 40))
-        return {"tuning": Split(tuple(task for task in standard if task not in held_out), held_out)}
+        """`tuning` holds out standard train tasks; `interpolation` tests velocities between trained ones."""
+        return {
+            "tuning": holding_out(self.published_splits["standard"].train, (4, 12, 20, 28, 36)),
+            "interpolation": holding_out(range(40), (3, 6, 8, 11, 17, 27, 33, 36)),
+        }
 
     def speed_reward(self, parameters: Array, velocity: Array) -> Array:
         """-|v - v*|"""

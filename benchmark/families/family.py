@@ -13,7 +13,7 @@ in every control step, so the next state is a function of state and action alone
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -49,6 +49,12 @@ class Split:
 
     train: tuple[int, ...]
     test: tuple[int, ...]
+
+
+def holding_out(tasks: Iterable[int], test: Iterable[int]) -> Split:
+    """These tasks without the test tasks to train on, and the test tasks."""
+    held_out = tuple(sorted(test))
+    return Split(tuple(task for task in tasks if task not in held_out), held_out)
 
 
 @cache
@@ -98,19 +104,30 @@ class Family(ABC):
 
     @cached_property
     def parameters(self) -> Array:
-        """Task parameters, (task, ...), in the order of the standard."""
+        """Task parameters, (task, ...), in the order of the standard; here the published ones."""
         return np.array(published_tasks()[self.name]["tasks"], dtype=np.float64)
 
     @cached_property
     def splits(self) -> Mapping[str, Split]:
         """Named splits of the tasks: the published ones and those that a subclass adds."""
-        published = published_tasks()[self.name]["splits"]
-        named = {key: Split(tuple(value["train"]), tuple(value["test"])) for key, value in published.items()}
-        return named | self.more_splits()
+        return self.published_splits | self.more_splits()
+
+    @cached_property
+    def published_splits(self) -> dict[str, Split]:
+        """The splits of Mitchell et al.; none for a family that is not theirs."""
+        published = published_tasks().get(self.name, {"splits": {}})["splits"]
+        return {
+            key: Split(tuple(sorted(value["train"])), tuple(sorted(value["test"])))
+            for key, value in published.items()
+        }
 
     @abstractmethod
     def more_splits(self) -> dict[str, Split]:
-        """Splits beyond the published ones; at least `tuning`, which leaves the test tasks alone."""
+        """Splits beyond the published ones; at least `standard`, and `tuning`, which leaves its test tasks alone."""
+
+    def task_text(self, task: int) -> str:
+        """The task's parameter in a few characters, for tables."""
+        return " ".join(f"{value:.4g}" for value in self.parameters[task].reshape(-1))
 
     @property
     def id(self) -> str:

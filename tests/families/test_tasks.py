@@ -32,8 +32,52 @@ def test_extrapolation_split() -> None:
     assert (split.train, split.test) == (tuple(range(26)), tuple(range(26, 40)))
 
 
-def test_tuning_split_is_taken_out_of_the_standard_train_tasks() -> None:
-    family = families.family("cheetah-vel")
+OUTSIDE = {
+    "cheetah-vel": lambda parameters: parameters,
+    "point-robot": lambda parameters: np.arctan2(parameters[:, 1], parameters[:, 0]),
+    "ant-goal": lambda parameters: np.linalg.norm(parameters, axis=1),
+    "humanoid-dir": lambda parameters: parameters,
+    "hopper-params": lambda parameters: parameters[:, 0],
+}
+"""What a family extrapolates in."""
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_extrapolation_lies_outside_the_range_of_the_train_tasks(name: str) -> None:
+    family = families.family(name)
+    split, values = family.split("extrapolation"), OUTSIDE[name](family.parameters)
+    trained = values[list(split.train)]
+    assert all(not trained.min() <= values[task] <= trained.max() for task in split.test)
+    assert sorted(split.train + split.test) == list(range(family.tasks))
+
+
+@pytest.mark.parametrize(("name", "circle"), [("cheetah-vel", None), ("ant-dir", 2 * np.pi)])
+def test_interpolation_lies_between_train_tasks(name: str, circle: float | None) -> None:
+    family = families.family(name)
+    split = family.split("interpolation")
+    order = [int(task) for task in np.argsort(family.parameters % circle if circle else family.parameters)]
+    for task in split.test:
+        place = order.index(task)
+        assert circle or 0 < place < family.tasks - 1
+        assert order[place - 1] in split.train
+        assert order[(place + 1) % family.tasks] in split.train
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_every_family_has_its_splits(name: str) -> None:
+    family = families.family(name)
+    assert set(family.splits) >= {"standard", "tuning"}
+    for split in family.splits.values():
+        assert list(split.train) == sorted(set(split.train))
+        assert list(split.test) == sorted(set(split.test))
+        assert set(split.train) | set(split.test) <= set(range(family.tasks))
+        if name != "cheetah-dir":
+            assert not set(split.train) & set(split.test)
+
+
+@pytest.mark.parametrize("name", [name for name in families.FAMILIES if name != "cheetah-dir"])
+def test_tuning_split_is_taken_out_of_the_standard_train_tasks(name: str) -> None:
+    family = families.family(name)
     tuning, standard = family.split("tuning"), family.split("standard")
     assert set(tuning.train) | set(tuning.test) == set(standard.train)
     assert not set(tuning.test) & set(standard.test)
