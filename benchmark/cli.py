@@ -101,9 +101,8 @@ def _add_data(verbs: "Verbs") -> None:
         actions, "collect", "train the behaviour policies of a family anew (hours; resumes)", "data_collect"
     )
     collect.add_argument("--family", required=True, help="task family")
-    collect.add_argument("--steps", type=int, default=100_000, help="environment steps per task")
-    collect.add_argument("--workers", type=int, default=2, help="worker processes; part of the recipe")
-    collect.add_argument("--seed", type=int, default=0, help="seed of everything")
+    collect.add_argument("--recipe", help="TOML file (default: datasets/recipes/<family>.toml)")
+    collect.add_argument("--processes", type=int, help="shares trained at once (default: one per core)")
     collect.add_argument(
         "--out", default="collect", help="checkpoints, logs and snapshots go to OUT/<family>"
     )

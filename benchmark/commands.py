@@ -195,24 +195,26 @@ def algorithms(options: argparse.Namespace) -> None:
 
 def data_collect(options: argparse.Namespace) -> None:
     """Train behaviour policies anew; the shipped ones stay until you copy the file over them."""
-    from dataclasses import asdict
-
-    import tomli_w
     from safetensors import SafetensorError
 
-    from benchmark.data.collect import CollectConfig, collect
+    from benchmark.data.collect import collect
+    from benchmark.data.recipe import read_recipe, recipe_path
     from benchmark.errors import RunError
     from benchmark.families import family
 
     name = family(options.family).name
-    config = CollectConfig(name, options.steps, options.workers, options.seed)
+    used = read_recipe(Path(options.recipe) if options.recipe else recipe_path(name))
+    if used.family != name:
+        raise ConfigError(f"{options.recipe} is a recipe of {used.family}, not of {name}.")
     out = Path(options.out) / name
-    with _bar(f"training {name}", config.steps) as (progress, task):
-        snapshots = collect(config, out, progress=lambda step: progress.update(task, completed=step))
+    with _bar(f"training {name}", used.steps * used.shares) as (progress, task):
+        snapshots = collect(
+            used, out, options.processes, lambda steps: progress.update(task, completed=steps)
+        )
     path, recipe = out / f"{name}.safetensors", out / f"{name}.toml"
     try:
         snapshots.save(path)
-        write_text(recipe, tomli_w.dumps(asdict(config)))
+        write_text(recipe, used.to_toml())
     except (OSError, SafetensorError) as error:
         raise RunError(
             f"the snapshots cannot be written to {out}: {error}. The checkpoints stay; free some space, then the same "

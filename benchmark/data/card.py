@@ -4,30 +4,24 @@ The text comes from catalog, snapshots and recipe alone, so that it can be held 
 recording; the picture beside it (`card_picture.py`) is drawn from the recorded data.
 """
 
-import tomllib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmark import families, files
 from benchmark.data import catalog
 from benchmark.data.dataset import SIZES, Progress, dataset_id, no_progress
+from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.references import SnapshotReturns, medium_snapshots, read_snapshot_returns, returns_path
 from benchmark.data.snapshots import UNIFORM, Snapshots, shipped_path
-from benchmark.errors import DataError
 from benchmark.families.family import Family
 
 
 def card_path(family_name: str) -> Path:
     """Where a family's card lies; its picture lies beside it, ending in .png."""
     return files.DATASETS / "cards" / f"{family_name}.md"
-
-
-def recipe_path(family_name: str) -> Path:
-    """Where the settings lie that the shipped behaviour was trained with."""
-    return files.DATASETS / "recipes" / f"{family_name}.toml"
 
 
 def write_card(family_name: str, progress: Progress = no_progress) -> list[Path]:
@@ -94,15 +88,15 @@ def _what(family: Family) -> str:
 
 
 def _recorded(family: Family, snapshots: Snapshots, known: catalog.Entry) -> str:
-    recipe = read_recipe(family.name)
-    settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in recipe["sac"].items())
-    command = " ".join(f"--{name} {recipe[name]}" for name in ("family", "steps", "workers", "seed"))
+    recipe = read_recipe(recipe_path(family.name))
+    settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in asdict(recipe.sac).items())
     return (
         "## How it was recorded\n\n"
-        f"1. **Training.** One soft actor-critic agent per task ({settings}), {recipe['steps']:,} "
-        f"environment steps each: `python -m benchmark data collect {command}`. Another processor gives "
-        f"other agents.\n2. **Snapshots.** After {_listed(snapshots.steps)} steps the actors were saved, in "
-        f"16-bit weights: `datasets/snapshots/{family.name}.safetensors` (SHA-256 `{known.snapshots}`).\n"
+        f"1. **Training.** One soft actor-critic agent per task ({settings}), {recipe.steps:,} "
+        f"environment steps each: `python -m benchmark data collect --family {family.name}`, which reads "
+        f"`datasets/recipes/{family.name}.toml`. Another processor gives other agents.\n"
+        f"2. **Snapshots.** After {_listed(snapshots.steps)} steps the actors were saved, in 16-bit weights: "
+        f"`datasets/snapshots/{family.name}.safetensors` (SHA-256 `{known.snapshots}`).\n"
         f"3. **Recording.** The snapshots' stochastic policies acted in MuJoCo {known.mujoco}, with random "
         "numbers that depend on task, snapshot and episode alone, and actions on a grid of 2^-12. Recording "
         "is bit-for-bit reproducible: the content hashes below are checked after recording and whenever the "
@@ -116,19 +110,6 @@ def _recorded(family: Family, snapshots: Snapshots, known: catalog.Entry) -> str
 
 def _listed(steps: Sequence[int]) -> str:
     return f"{', '.join(f'{step:,}' for step in steps[:-1])} and {steps[-1]:,}"
-
-
-def read_recipe(family_name: str) -> dict[str, Any]:
-    """The recipe as it was given to `collect`; raises DataError where it is missing or damaged."""
-    path = recipe_path(family_name)
-    try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
-        return recipe | {"sac": dict(recipe["sac"]), "steps": int(recipe["steps"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"the recipe {path} is missing or damaged ({error}). It ships with the project: "
-            f"git checkout -- {path}"
-        ) from error
 
 
 def _data_sets(family: Family, known: catalog.Entry) -> str:

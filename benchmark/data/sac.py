@@ -24,8 +24,12 @@ LOG_STD_CENTRE, LOG_STD_SPAN = -1.5, 3.5
 class SacConfig:
     """Hyper-parameters of the behaviour agents."""
 
-    hidden_size: int = 128
-    """Width of the two hidden layers of critics and actor."""
+    actor_hidden_size: int = 128
+    """Width of the actor's two hidden layers; what is shipped are actors."""
+    critic_hidden_size: int = 128
+    """Width of the critics' two hidden layers."""
+    environments: int = 1
+    """Copies of its environment that each agent acts in at once; there is one critic update per step of all."""
     batch_size: int = 128
     """Transitions per agent and update."""
     learning_rate: float = 1e-3
@@ -171,11 +175,12 @@ class BatchedSac:
         self.observations = len(observation_scale)
         self.product_type = product_type
         self.scale = torch.as_tensor(observation_scale, dtype=torch.float32)
-        hidden, inputs = config.hidden_size, self.observations + actions
-        actor_sizes = (self.observations, hidden, hidden, 2 * actions)
+        narrow, wide = config.actor_hidden_size, config.critic_hidden_size
+        actor_sizes = (self.observations, narrow, narrow, 2 * actions)
+        critic_sizes = (self.observations + actions, wide, wide, 1)
         self.actor = BatchedMLP(agents, actor_sizes, product_type, random, output_scale=0.1)
-        self.critics = BatchedMLP(2 * agents, (inputs, hidden, hidden, 1), product_type, random)
-        self.targets = BatchedMLP(2 * agents, (inputs, hidden, hidden, 1), product_type, random)
+        self.critics = BatchedMLP(2 * agents, critic_sizes, product_type, random)
+        self.targets = BatchedMLP(2 * agents, critic_sizes, product_type, random)
         self.targets.parameters.copy_(self.critics.parameters)
         self.targets.refresh()
         log_temperature = torch.full((agents, 1, 1), math.log(config.initial_temperature))
@@ -198,15 +203,15 @@ class BatchedSac:
         rewards: Tensor,
         terminated: Tensor,
     ) -> None:
-        """Append one transition per agent to the replay; the capacity must not be exceeded."""
+        """Append transitions (agent, environment, ...) to the replay; the capacity must not be exceeded."""
         pieces = (observations * self.scale, actions, next_observations * self.scale)
-        self.replay[:, self.stored] = torch.cat([*pieces, rewards[:, None], terminated[:, None]], dim=1)
-        self.stored += 1
+        new = torch.cat([*pieces, rewards[..., None], terminated[..., None]], dim=-1)
+        self.replay[:, self.stored : self.stored + new.shape[1]] = new
+        self.stored += new.shape[1]
 
     def act(self, observations: Tensor) -> Tensor:
-        """One stochastic action per agent: (agent, observation) to (agent, action)."""
-        inputs = (observations * self.scale)[:, None].to(self.product_type)
-        return self._sample(inputs)[0][:, 0]
+        """Stochastic actions: (agent, environment, observation) to (agent, environment, action)."""
+        return self._sample((observations * self.scale).to(self.product_type))[0]
 
     def _sample(self, inputs: Tensor) -> tuple[Tensor, Tensor, tuple[Any, ...]]:
         """Actions, their log-probabilities (agent, batch, 1), and what the actor's gradient needs."""

@@ -7,8 +7,7 @@ from PIL import Image
 
 from benchmark import families
 from benchmark.data import card, catalog
-from benchmark.data.collect import CollectConfig
-from benchmark.data.sac import SacConfig
+from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.snapshots import Snapshots, shipped_path
 from benchmark.errors import DataError
 from benchmark.families.family import Family
@@ -17,10 +16,10 @@ SHIPPED = [name for name in families.FAMILIES if shipped_path(name).exists()]
 
 RECIPE = """family = "cheetah-dir"
 steps = 8000
-workers = 1
+shares = 1
 seed = 0
 [sac]
-hidden_size = 16
+actor_hidden_size = 16
 """
 
 
@@ -36,18 +35,17 @@ def test_the_shipped_card_is_what_is_generated_today(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_shipped_recipe_is_one_that_gives_such_snapshots(name: str) -> None:
-    recipe = card.read_recipe(name)
-    config = CollectConfig(**(recipe | {"sac": SacConfig(**recipe["sac"])}))
+    used = read_recipe(recipe_path(name))
     snapshots = Snapshots.load(shipped_path(name))
-    assert config.family == name
-    assert config.snapshot_steps == snapshots.steps
-    assert config.sac.random_steps == snapshots.random_steps
-    assert config.sac.hidden_size == snapshots.weights["b1"].shape[-1]
+    assert used.family == name
+    assert used.snapshot_steps == snapshots.steps
+    assert used.sac.random_steps == snapshots.random_steps
+    assert used.sac.actor_hidden_size == snapshots.weights["b1"].shape[-1]
 
 
 @pytest.fixture
 def with_recipe(small_standard: Family) -> Family:
-    path = card.recipe_path(small_standard.name)
+    path = recipe_path(small_standard.name)
     path.parent.mkdir()
     path.write_text(RECIPE)
     return small_standard
@@ -68,13 +66,14 @@ def test_a_card_follows_what_it_describes(with_recipe: Family) -> None:
     known = catalog.entry(with_recipe)
     assert known.hashes["small"]["mixed"] in text
     assert f"| {known.references.expert[1]:.1f} |" in text
-    assert "--steps 8000 --workers 1 --seed 0" in text
+    assert "actor hidden size 16, critic hidden size 128" in text
+    assert "8,000 environment steps each" in text
     catalog.write_entry(with_recipe, known.with_hash("small", "mixed", "f" * 64))
     assert card.card_text(with_recipe) != text
 
 
 def test_a_damaged_recipe_is_named(with_recipe: Family) -> None:
-    path = card.recipe_path("cheetah-dir")
+    path = recipe_path("cheetah-dir")
     for damage in ("", "steps = 3\n", "not toml", "steps = 3\nsac = 4\n"):
         path.write_text(damage)
         with pytest.raises(DataError) as caught:

@@ -15,47 +15,71 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.data.collect import CollectConfig, Worker, collect, gather
+from benchmark.data.collect import collect, gather
+from benchmark.data.recipe import Recipe, read_recipe
 from benchmark.data.sac import SacConfig
-from benchmark.errors import CheckpointError, ConfigError, RunError
+from benchmark.data.share import Share, read_done
+from benchmark.errors import CheckpointError, ConfigError, DataError, RunError
 
-TINY = CollectConfig(
-    "cheetah-dir", steps=100, workers=2, sac=SacConfig(hidden_size=8, batch_size=8, random_steps=10)
-)
+SMALL = SacConfig(actor_hidden_size=8, critic_hidden_size=12, batch_size=8, random_steps=10)
+TINY = Recipe("cheetah-dir", steps=100, shares=2, sac=SMALL)
+TWO_SHARES = Recipe("cheetah-dir")
+TOGETHER = replace(TINY, sac=replace(SMALL, environments=4, random_steps=20))
 
 
-def run(config: CollectConfig, out: Path, stop: int | None = None) -> Worker:
-    """Worker 0, stopped after so many steps; checkpoints every 25."""
-    worker = Worker(config, 0, out)
-    worker.load()
+def run(recipe: Recipe, out: Path, stop: int | None = None) -> Share:
+    """Share 0, killed after it has saved so many steps; checkpoints every 25, or as near as can be."""
+    share = Share(recipe, 0, out)
+    share.load()
     if stop is None:
-        worker.run(checkpoint_every=25)
-        return worker
-    save, worker.save = worker.save, lambda: None  # type: ignore[method-assign]
+        share.run(checkpoint_every=25)
+        return share
+    save, share.save = share.save, lambda: None  # type: ignore[method-assign]
 
     def save_and_stop() -> None:
         save()
-        if worker.step == stop:
+        if share.step == stop:
             raise KeyboardInterrupt
 
-    worker.save = save_and_stop  # type: ignore[method-assign]
+    share.save = save_and_stop  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        worker.run(checkpoint_every=25)
-    return worker
+        share.run(checkpoint_every=25)
+    return share
 
 
-def test_a_killed_worker_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    whole = run(TINY, tmp_path / "whole")
-    run(TINY, tmp_path / "killed", stop=50)
-    resumed = run(TINY, tmp_path / "killed")
-    assert_same(whole, resumed)
+def weights(recipe: Recipe, out: Path) -> list[list[torch.Tensor]]:
+    found = read_done(recipe, 0, out)
+    assert found is not None
+    assert len(found) == len(recipe.snapshot_steps)
+    return found
 
 
-def assert_same(whole: Worker, resumed: Worker) -> None:
-    assert sorted(resumed.snapshots) == sorted(TINY.snapshot_steps)
-    for step in TINY.snapshot_steps:
-        for mine, theirs in zip(whole.snapshots[step], resumed.snapshots[step], strict=True):
-            assert torch.equal(mine, theirs)
+def assert_same(recipe: Recipe, out: Path, other: Path) -> None:
+    for mine, theirs in zip(weights(recipe, out), weights(recipe, other), strict=True):
+        assert all(torch.equal(one, two) for one, two in zip(mine, theirs, strict=True))
+
+
+@pytest.mark.parametrize("recipe", [TINY, TOGETHER], ids=["one environment", "four"])
+def test_a_killed_share_goes_on_bit_for_bit(tmp_path: Path, recipe: Recipe) -> None:
+    run(recipe, tmp_path / "whole")
+    run(recipe, tmp_path / "killed", stop=52 if recipe is TOGETHER else 50)
+    assert (tmp_path / "killed" / "share-0.pt").exists()
+    run(recipe, tmp_path / "killed")
+    assert_same(recipe, tmp_path / "whole", tmp_path / "killed")
+    assert not (tmp_path / "killed" / "share-0.pt").exists()
+
+
+def test_copies_of_an_environment_fill_the_replay_together(tmp_path: Path) -> None:
+    share = Share(TOGETHER, 0, tmp_path)
+    share.run(asked_to_stop=lambda: share.step >= 60)
+    assert (share.step, share.agents.stored, share.agents.updates) == (60, 60, 11)
+    replay = share.agents.replay[0, :60]
+    first = share.family.observation_size
+    for row in range(0, 56, 4):  # a copy's next observation is what it sees in the next step
+        assert torch.equal(
+            replay[row : row + 4, first + 6 : 2 * first + 6], replay[row + 4 : row + 8, :first]
+        )
+    assert len({tuple(one.tolist()) for one in replay[:4, :first]}) == 4
 
 
 def test_collecting_with_two_processes(tmp_path: Path) -> None:
@@ -65,43 +89,78 @@ def test_collecting_with_two_processes(tmp_path: Path) -> None:
     assert snapshots.steps == TINY.snapshot_steps
     assert snapshots.weights["w1"].shape == (2, 12, 20, 8)
     assert sum(snapshots.life_shares.values()) == pytest.approx(1.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["share-0.safetensors", "share-1.safetensors"]
     again = collect(TINY, tmp_path)
     assert all((again.weights[name] == snapshots.weights[name]).all() for name in snapshots.weights)
     assert not (snapshots.weights["w2"][0] == snapshots.weights["w2"][1]).all()
+    one_by_one = collect(TINY, tmp_path / "one by one", processes=1)
+    assert all((one_by_one.weights[name] == snapshots.weights[name]).all() for name in snapshots.weights)
 
 
 def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     run(TINY, tmp_path, stop=50)
-    with pytest.raises(CheckpointError, match="worker-0.pt belongs to another recipe"):
-        Worker(replace(TINY, seed=1), 0, tmp_path).load()
-    with pytest.raises(CheckpointError, match="has done 50 of 100 steps; run collect again"):
+    with pytest.raises(CheckpointError, match=r"share-0\.pt belongs to another recipe"):
+        Share(replace(TINY, seed=1), 0, tmp_path).load()
+    with pytest.raises(CheckpointError, match=r"share 0 in .* is not done; run collect again"):
         gather(TINY, tmp_path)
-    path = tmp_path / "worker-0.pt"
+    path = tmp_path / "share-0.pt"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match=r"worker-0\.pt cannot be read"):
-        Worker(TINY, 0, tmp_path).load()
+    with pytest.raises(CheckpointError, match=r"share-0\.pt cannot be read"):
+        Share(TINY, 0, tmp_path).load()
+
+
+def test_a_finished_share_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    run(TINY, tmp_path)
+    with pytest.raises(CheckpointError, match=r"share-0\.safetensors belongs to another recipe"):
+        read_done(replace(TINY, seed=1), 0, tmp_path)
+    path = tmp_path / "share-0.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"share-0\.safetensors cannot be read"):
+        collect(TINY, tmp_path)
 
 
 def test_impossible_recipes_are_refused() -> None:
-    with pytest.raises(ConfigError, match="workers is 0"):
-        replace(TINY, workers=0)
+    with pytest.raises(ConfigError, match="shares is 0"):
+        replace(TINY, shares=0)
     with pytest.raises(ConfigError, match="steps is 10"):
         replace(TINY, steps=10)
     with pytest.raises(ConfigError, match="seed is -1; choose 0"):
         replace(TINY, seed=-1)
+    with pytest.raises(ConfigError, match="100 steps cannot be made by 3 environments at once"):
+        replace(TINY, sac=replace(SMALL, environments=3))
 
 
-def test_a_worker_stopped_at_any_step_goes_on_bit_for_bit(tmp_path: Path) -> None:
-    whole = run(TINY, tmp_path / "whole")
+def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(TOGETHER.to_toml())
+    assert read_recipe(path) == TOGETHER
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("step = 3", "unknown setting 'step'"),
+        ("steps = 'many'", "steps = 'many' is not of type int"),
+        ("steps = 100\n[sac]\nbatch = 3", "unknown setting 'batch'"),
+        ("steps = 100", "more than 1000 steps"),
+        ("steps", "missing or damaged"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(f"family = 'cheetah-dir'\n{text}")
+    with pytest.raises(DataError, match=message):
+        read_recipe(path)
+
+
+def test_a_share_stopped_at_any_step_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    run(TINY, tmp_path / "whole")
     for stop in (1, 9, 10, 37, 38, 99, 100):
-        worker = Worker(TINY, 0, tmp_path / "stopped")
-        worker.load()
-        worker.run(asked_to_stop=lambda worker=worker, stop=stop: worker.step >= stop)
-        assert worker.step == stop
-    resumed = Worker(TINY, 0, tmp_path / "stopped")
-    resumed.load()
-    assert resumed.step == 100
-    assert_same(whole, resumed)
+        share = Share(TINY, 0, tmp_path / "stopped")
+        share.load()
+        share.run(asked_to_stop=lambda share=share, stop=stop: share.step >= stop)
+        assert share.step == stop
+    assert_same(TINY, tmp_path / "whole", tmp_path / "stopped")
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -118,7 +177,7 @@ def running(process: int) -> bool:
         return False
 
 
-def worker_processes(parent: int) -> list[int]:
+def child_processes(parent: int) -> list[int]:
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
@@ -136,15 +195,20 @@ def worker_processes(parent: int) -> list[int]:
 def test_workers_end_with_their_parent_and_save(
     tmp_path: Path, send: Callable[[int], None], status: int
 ) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(TWO_SHARES.to_toml())
     command = [sys.executable, "-m", "benchmark", "data", "collect", "--family", "cheetah-dir"]
     parent = subprocess.Popen(
-        [*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*command, "--recipe", str(recipe), "--out", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     out = tmp_path / "cheetah-dir"
     workers: list[int] = []
     try:
-        wait_until(lambda: len(list(out.glob("worker-*.csv"))) == 2, "both workers write their logs")
-        workers = worker_processes(parent.pid)
+        wait_until(lambda: len(list(out.glob("share-*.csv"))) == 2, "both shares write their logs")
+        workers = child_processes(parent.pid)
         assert len(workers) == 2
         send(parent.pid)
         message = parent.communicate(timeout=120)[1]
@@ -159,27 +223,29 @@ def test_workers_end_with_their_parent_and_save(
         assert message.count("stopped by SIG") == 1
         assert "holds its checkpoint. The same command goes on." in message
     for number in range(2):
-        worker = Worker(CollectConfig("cheetah-dir"), number, out)
-        worker.load()
-        assert worker.step >= 1000
+        share = Share(TWO_SHARES, number, out)
+        share.load()
+        assert share.step >= 1000
 
 
-def test_a_failed_worker_ends_the_others(tmp_path: Path) -> None:
+def test_a_failed_process_ends_the_others(tmp_path: Path) -> None:
     long = replace(TINY, steps=100_000)
-    (tmp_path / "worker-1.pt").write_bytes(b"damaged")
-    with pytest.raises(CheckpointError, match=r"worker-1\.pt cannot be read"):
+    (tmp_path / "share-1.pt").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"share-1\.pt cannot be read"):
         collect(long, tmp_path)
     assert not multiprocessing.active_children()
-    other = Worker(long, 0, tmp_path)
+    other = Share(long, 0, tmp_path)
     other.load()
     assert 0 < other.step < 100_000
 
 
-def test_a_killed_worker_ends_the_others(tmp_path: Path) -> None:
+def test_a_killed_process_ends_the_others(tmp_path: Path) -> None:
     def kill_one(step: int) -> None:
         multiprocessing.active_children()[0].kill()
 
-    with pytest.raises(RunError, match=r"worker \d was killed by SIGKILL .*the same command goes on"):
+    with pytest.raises(
+        RunError, match=r"the process of share \d was killed by SIGKILL .*the same command goes on"
+    ):
         collect(replace(TINY, steps=100_000), tmp_path, progress=kill_one)
     assert not multiprocessing.active_children()
 
@@ -202,22 +268,22 @@ def full_disk(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
-    worker = run(TINY, tmp_path, stop=50)
-    del worker.save
-    before = worker.path.read_bytes()
+    share = run(TINY, tmp_path, stop=50)
+    del share.save
+    before = share.path.read_bytes()
     with (
         full_disk(5_000),
-        pytest.raises(RunError, match=r"worker-0\.pt of step 50 cannot be written") as failed,
+        pytest.raises(RunError, match=r"share-0\.pt of step 50 cannot be written") as failed,
     ):
-        worker.save()
+        share.save()
     assert "The last checkpoint stays; free some space, then the same command goes on." in str(failed.value)
-    assert worker.path.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["worker-0.pt"]
+    assert share.path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["share-0.pt"]
 
 
 def test_a_log_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "worker-0.csv").mkdir()
+    (tmp_path / "share-0.csv").mkdir()
     with pytest.raises(
-        RunError, match=r"worker-0\.csv cannot be written at step 1000.*no earlier checkpoint"
+        RunError, match=r"share-0\.csv cannot be written at step 1000.*the same command goes on"
     ):
-        Worker(replace(TINY, steps=2000), 0, tmp_path).run()
+        Share(replace(TINY, steps=2000), 0, tmp_path).run()

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmark.data.sac import LOG_STD_CENTRE, LOG_STD_SPAN, BatchedMLP, BatchedSac, SacConfig
 from benchmark.data.snapshots import Snapshots
 
-CONFIG = SacConfig(hidden_size=16, batch_size=8, random_steps=5)
+CONFIG = SacConfig(actor_hidden_size=16, critic_hidden_size=16, batch_size=8, random_steps=5)
 AGENTS, OBSERVATIONS, ACTIONS = 3, 5, 2
 
 

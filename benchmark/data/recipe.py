@@ -1,0 +1,87 @@
+"""Recipes: what determines the behaviour policies of a family, one TOML file each in `datasets/recipes/`."""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import tomli_w
+
+from benchmark import files
+from benchmark.data.sac import SacConfig
+from benchmark.errors import ConfigError, DataError
+
+LIFE_FRACTIONS = (0.02, 0.04, 0.065, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
+"""When snapshots are taken, as fractions of the training life: dense early, where behaviour changes fast."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the agents of a family are trained."""
+
+    family: str
+    """Name of the family."""
+    steps: int = 100_000
+    """Environment steps per task."""
+    shares: int = 2
+    """The tasks are dealt to so many shares in turn, each of which is trained as one batched network."""
+    seed: int = 0
+    """Seed of everything."""
+    sac: SacConfig = field(default_factory=SacConfig)
+    """The agents."""
+
+    def __post_init__(self) -> None:
+        if self.shares < 1 or self.steps <= self.sac.random_steps:
+            raise ConfigError(
+                f"collect: shares is {self.shares} and steps is {self.steps}; at least 1 share and more than "
+                f"{self.sac.random_steps} steps (the random ones at the start) are needed."
+            )
+        if self.seed < 0:
+            raise ConfigError(f"collect: seed is {self.seed}; choose 0 or a larger whole number.")
+        if self.sac.environments < 1 or self.steps % self.sac.environments:
+            raise ConfigError(
+                f"collect: {self.steps} steps cannot be made by {self.sac.environments} environments at once; "
+                "choose a multiple."
+            )
+
+    @property
+    def snapshot_steps(self) -> tuple[int, ...]:
+        """Environment steps per task after which snapshots are taken."""
+        together = self.sac.environments
+        return tuple(
+            max(1, round(fraction * self.steps / together)) * together for fraction in LIFE_FRACTIONS
+        )
+
+    def to_toml(self) -> str:
+        """The file's text."""
+        return tomli_w.dumps(asdict(self))
+
+
+def recipe_path(family_name: str) -> Path:
+    """Where the recipe lies that a family's shipped behaviour was trained by."""
+    return files.DATASETS / "recipes" / f"{family_name}.toml"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a file; raises DataError where it is missing, damaged, or none that can be trained by."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        agents = content.pop("sac", {})
+        _check_names(content, Recipe)
+        _check_names(agents, SacConfig)
+        return Recipe(**content, sac=SacConfig(**agents))
+    except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise DataError(
+            f"the recipe {path} is missing or damaged ({error}). Those of the standard ship with the project "
+            "(git checkout -- datasets/recipes); copy one of them to begin a new one."
+        ) from error
+
+
+def _check_names(found: dict[str, object], kind: type) -> None:
+    """Raise ValueError for a name that `kind` does not have, and for a value of another type."""
+    known = {one.name: one for one in fields(kind)}
+    for name, value in found.items():
+        if name not in known:
+            raise ValueError(f"unknown setting '{name}'")
+        wanted = known[name].type
+        if not isinstance(value, (int, float) if wanted is float else wanted):  # type: ignore[arg-type]
+            raise ValueError(f"{name} = {value!r} is not of type {getattr(wanted, '__name__', wanted)}")
