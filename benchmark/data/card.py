@@ -65,11 +65,6 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def parameter_text(family: Family, task: int) -> str:
-    """The task's parameter in at most four digits after the point."""
-    return " ".join(f"{value:.4g}" for value in family.parameters[task].reshape(-1))
-
-
 def _number(value: float) -> str:
     return f"{value:.1f}"
 
@@ -153,7 +148,7 @@ def _references(family: Family, known: catalog.Entry, rows: Sequence[SnapshotRet
     for task in range(family.tasks):
         columns = [column[task] for column in values]
         columns += [stochastic[task, medium[task]], stochastic[task, last], known.references.expert[task]]
-        lines.append([task, parameter_text(family, task), *map(_number, columns), medium[task]])
+        lines.append([task, family.task_text(task), *map(_number, columns), medium[task]])
     head = [
         "task",
         "parameter",

@@ -10,18 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure, SubFigure
+from numpy.typing import NDArray
 
-from benchmark.data.card import parameter_text
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import SnapshotReturns
-from benchmark.families.cheetah import CheetahVelocity, HalfCheetah
 from benchmark.families.family import Array, Family
 
 MANY_TASKS = 8
 """From this number of tasks on, a heat map takes the place of histograms."""
 BINS = 60
-FORWARD_VELOCITY = 8
-"""Index of the root's forward velocity in the observation of a half-cheetah."""
+SHOWN_TASKS = 6
+FORWARD_VELOCITY = {"cheetah-dir": 8, "cheetah-vel": 8, "walker-params": 8, "hopper-params": 5}
+"""Index of the root's forward velocity in the observation."""
+PLANE_VELOCITY = {"ant-dir": 13, "humanoid-dir": 22}
+"""Index of the torso's velocity in the plane, two numbers, where the place itself is not observed."""
+PLACE = {"ant-goal": 0, "point-robot": 0}
+"""Index of the place in the plane, two numbers."""
 COLOURS = {"mixed": "#000000", "random": "#D55E00", "medium": "#E69F00", "expert": "#0072B2"}
 """One colour per tier, told apart by the colour-blind too (Okabe and Ito's palette)."""
 STYLE: dict[Any, Any] = {
@@ -43,8 +47,10 @@ def draw(family: Family, data: Mapping[str, Dataset], rows: Sequence[SnapshotRet
         (_heat_maps if many else _histograms)(upper, family, data)
         axes = lower.subplots(1, 2)
         _life(axes[0], family, rows)
-        if isinstance(family, HalfCheetah):
+        if family.name in FORWARD_VELOCITY:
             _velocities(axes[1], family, data["expert"])
+        elif family.name in {**PLANE_VELOCITY, **PLACE}:
+            _paths(axes[1], family, data["expert"])
         else:
             axes[1].set_visible(False)
         if many:
@@ -100,7 +106,7 @@ def _histograms(figure: SubFigure, family: Family, data: Mapping[str, Dataset]) 
 
 
 def _label(family: Family, task: int) -> str:
-    return f"task {task}: {parameter_text(family, task)}"
+    return f"task {task}: {family.task_text(task)}"
 
 
 def _scale(family: Family) -> ScalarMappable:
@@ -131,19 +137,59 @@ def _life(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None:
     axis.set_ylabel("mean return")
 
 
-def _velocities(axis: Axes, family: HalfCheetah, expert: Dataset) -> None:
+def _shown(family: Family) -> list[int]:
+    """A few tasks, spread over all."""
+    count = min(family.tasks, SHOWN_TASKS)
+    return [int(task) for task in np.linspace(0, family.tasks - 1, count).round()]
+
+
+def _velocities(axis: Axes, family: Family, expert: Dataset) -> None:
     """Forward velocity of the experts over an episode, mean of all episodes; target velocities as dashes."""
-    count = min(family.tasks, 6)
-    colours = _colours(family)
-    shown = np.linspace(0, family.tasks - 1, count).round().astype(int)
+    colours, index = _colours(family), FORWARD_VELOCITY[family.name]
     times = np.arange(family.horizon + 1) * family.control_step
-    for task in shown:
-        episodes = [expert.episode(number)["observations"] for number in expert.episodes_of_task(int(task))]
-        velocity = np.mean([episode[:, FORWARD_VELOCITY] for episode in episodes], axis=0)
-        axis.plot(times, velocity, color=colours[task], linewidth=1.2)
-        if isinstance(family, CheetahVelocity):
+    for task in _shown(family):
+        total, count = np.zeros(family.horizon + 1), np.zeros(family.horizon + 1)
+        for number in expert.episodes_of_task(task):
+            velocity = expert.episode(number)["observations"][:, index]
+            total[: len(velocity)] += velocity
+            count[: len(velocity)] += 1
+        seen = count > 0  # an episode may end early
+        axis.plot(times[seen], total[seen] / count[seen], color=colours[task], linewidth=1.2)
+        if family.name == "cheetah-vel":
             axis.axhline(float(family.parameters[task]), color=colours[task], linestyle="--", linewidth=0.8)
-    dashes = " (dashes: their targets)" if isinstance(family, CheetahVelocity) else ""
+    dashes = " (dashes: their targets)" if family.name == "cheetah-vel" else ""
     axis.set_title(f"what the experts do{dashes}")
     axis.set_xlabel("seconds")
     axis.set_ylabel("forward velocity in m/s")
+
+
+def _paths(axis: Axes, family: Family, expert: Dataset) -> None:
+    """Where the experts go in the plane in a few episodes; goals as crosses, headings as dashes."""
+    colours, reach = _colours(family), 1.0
+    for task in _shown(family):
+        for number in list(expert.episodes_of_task(task))[:5]:
+            path = _path(family, expert.episode(number)["observations"])
+            reach = max(reach, float(np.abs(path).max()))
+            axis.plot(path[:, 0], path[:, 1], color=colours[task], linewidth=0.8)
+    for task in _shown(family):
+        wanted = np.atleast_1d(family.parameters[task])
+        if len(wanted) == 2:
+            axis.plot(*wanted, "x", color=colours[task], markersize=7, markeredgewidth=2)
+        else:
+            end = reach * np.array([np.cos(wanted[0]), np.sin(wanted[0])])
+            axis.plot([0, end[0]], [0, end[1]], "--", color=colours[task], linewidth=0.8)
+    marks = "crosses: their goals" if family.name in PLACE else "dashes: their headings"
+    axis.set_title(f"where the experts go ({marks})")
+    axis.set_xlabel("x in m")
+    axis.set_ylabel("y in m")
+    axis.set_aspect("equal", adjustable="datalim")
+
+
+def _path(family: Family, observations: NDArray[np.float32]) -> Array:
+    """Places (step, 2) in the plane: as observed, or summed up from the velocity."""
+    if family.name in PLACE:
+        start = PLACE[family.name]
+        return np.asarray(observations[:, start : start + 2], np.float64)
+    start = PLANE_VELOCITY[family.name]
+    velocity = observations[:, start : start + 2].astype(np.float64)
+    return np.asarray(np.cumsum(velocity, axis=0) * family.control_step)
