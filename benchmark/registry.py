@@ -18,6 +18,7 @@ BUILT_IN = {
     "macaw": "macaw.algorithm:Macaw",
     "meta-bc": "baselines.meta_bc:MetaBC",
     "multitask-awr": "baselines.multitask_awr:MultitaskAWR",
+    "pearl": "baselines.pearl:Pearl",
 }
 """Name to `module:Class`. Strings, because the suite imports no method before a run asks for it."""
 

@@ -15,6 +15,7 @@ LEVELS = [
     {"data"},
     {"protocol"},
     {"calls"},
+    {"contract"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"training"},
     {"commands"},

@@ -1,0 +1,327 @@
+"""Offline PEARL: soft actor-critic on recorded data, told the task by a latent that an encoder infers from context.
+
+Rakelly et al., "Efficient Off-Policy Meta-Reinforcement Learning via Probabilistic Context Variables", ICML 2019,
+trained from the fixed data as in Mitchell et al., ICML 2021, who did not release theirs. Per sampled task:
+
+    context (s, a, r[, s'])_n --encoder--> (m_n, v_n) --product of Gaussians--> q(z | context) --> z
+    y      = scale r + gamma (1 - terminated) V_target(s', z)
+    L_Q    = MSE(Q1(s, a, z), y) + MSE(Q2(s, a, z), y)            encoder: L_Q + 0.1 KL(q || N(0, I))
+    L_V    = MSE(V(s, z), min Q(s, a~) - log pi(a~ | s, z)),      a~ ~ pi
+    L_pi   = mean(log pi - min Q) + 1e-3 mean(mu^2) + 1e-3 mean(log_std^2)
+
+The KL is summed over the sampled tasks, as the authors' program does; all else is a mean. z is detached for V and pi.
+With `behaviour_weight` w > 0 the actor's loss becomes mean(log pi - min Q) / mean|min Q| + w MSE(tanh mu, a) (Fujimoto
+and Gu, "A Minimalist Approach to Offline Reinforcement Learning", 2021): plain offline PEARL over-estimates the
+values of actions that are not in the data. At test the policy is deterministic and z is the posterior's mean; the
+`online` context is gathered with z from the prior first, then from the posterior.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import mse_loss, softplus
+
+from benchmark.algorithm import (
+    Algorithm,
+    AlgorithmConfig,
+    FamilyDescription,
+    Metrics,
+    Policy,
+    TrainingData,
+    Transitions,
+)
+from macaw.networks import layer_sizes
+from macaw.optimizer import Adam
+from macaw.state import restore, saved
+from macaw.validation import check_count, check_positive, check_range
+
+Layers = list[tuple[Tensor, Tensor]]
+"""Kernel (network, input, output) and bias (network, 1, output) of each layer of one or more networks."""
+
+PUBLISHED_SIZES = {
+    "cheetah-vel": (16, 100),
+    "cheetah-dir": (4, 256),
+    "ant-dir": (4, 256),
+    "walker-params": (10, 100),
+}
+"""Tasks per step and transitions of context, where they are published."""
+OTHER_SIZES = (16, 100)
+VARIANCE_FLOOR = 1e-7
+LOG_STD_RANGE = (-20.0, 2.0)
+
+
+@dataclass(frozen=True)
+class PearlConfig(AlgorithmConfig):
+    """Hyper-parameters, by default the published ones."""
+
+    tasks_per_step: int = 0
+    """Train tasks per step; 0 for the family's published number, or 16."""
+    context_size: int = 0
+    """Transitions of context per task in training; 0 for the family's published number, or 100."""
+    batch: int = 256
+    """Transitions per task for the actor-critic losses."""
+    latent_size: int = 5
+    """Length of z."""
+    encoder_hidden_size: int = 200
+    """Units of the encoder's hidden layers."""
+    hidden_size: int = 300
+    """Units of the hidden layers of Q, V and policy."""
+    hidden_layers: int = 3
+    """Hidden layers of each network."""
+    learning_rate: float = 3e-4
+    """Adam's learning rate for every network."""
+    target_rate: float = 0.005
+    """Step of the target V towards V."""
+    reward_scale: float = 5.0
+    """Factor of the rewards in the Bellman target."""
+    kl_weight: float = 0.1
+    """Weight of KL(q || prior)."""
+    regularisation: float = 1e-3
+    """Weight of mean(mu^2) and of mean(log_std^2)."""
+    behaviour_weight: float = 0.0
+    """Weight w of the behaviour-cloning term; 0 for plain PEARL."""
+
+    def __post_init__(self) -> None:
+        """ValueError where a value is out of range."""
+        check_count(self, 0, "tasks_per_step", "context_size")
+        check_count(self, 1, "batch", "latent_size", "encoder_hidden_size", "hidden_size", "hidden_layers")
+        check_positive(self, "learning_rate", "reward_scale")
+        check_range(self, 0.0, 1.0, "target_rate", "discount")
+        check_range(self, 0.0, 1e6, "kl_weight", "regularisation", "behaviour_weight")
+
+
+def product_of_gaussians(
+    means: Float[Tensor, "task batch latent"], variances: Float[Tensor, "task batch latent"]
+) -> tuple[Float[Tensor, "task latent"], Float[Tensor, "task latent"]]:
+    """Mean and variance of the normalised product of the batch's Gaussian factors; variances floored at 1e-7."""
+    precisions = 1 / variances.clamp(min=VARIANCE_FLOOR)
+    variance = 1 / precisions.sum(1)
+    return variance * (means * precisions).sum(1), variance
+
+
+def kl_to_prior(
+    mean: Float[Tensor, "task latent"], variance: Float[Tensor, "task latent"]
+) -> Float[Tensor, " task"]:
+    """KL(N(mean, variance) || N(0, I)) in nats."""
+    return 0.5 * (variance + mean.square() - 1 - variance.log()).sum(-1)
+
+
+def squashed_log_density(
+    unsquashed: Float[Tensor, "*batch action"],
+    mean: Float[Tensor, "*batch action"],
+    log_std: Float[Tensor, "*batch action"],
+) -> Float[Tensor, "*batch"]:
+    """log density of tanh(u), u ~ N(mean, exp(log_std)^2), at u = `unsquashed`, in nats, without rounding to zero.
+
+    log N(u; mean, std) - log(1 - tanh(u)^2), the latter as 2 (log 2 - u - softplus(-2 u)).
+    """
+    standard = (unsquashed - mean) * (-log_std).exp()
+    gaussian = -0.5 * standard.square() - log_std - 0.5 * math.log(2 * math.pi)
+    return (gaussian - 2 * (math.log(2) - unsquashed - softplus(-2 * unsquashed))).sum(-1)
+
+
+def new_layers(
+    sizes: Sequence[tuple[int, int]], networks: int, random: torch.Generator, last_bound: float | None = None
+) -> Layers:
+    """Uniform within 1 / sqrt(inputs), or within `last_bound` in the last layer."""
+    layers = []
+    for index, (inputs, outputs) in enumerate(sizes):
+        last = index == len(sizes) - 1 and last_bound is not None
+        bound = last_bound if last and last_bound else 1 / math.sqrt(inputs)
+        shapes = ((networks, inputs, outputs), (networks, 1, outputs))
+        kernel, bias = (
+            torch.empty(shape, device=random.device)
+            .uniform_(-bound, bound, generator=random)
+            .requires_grad_()
+            for shape in shapes
+        )
+        layers.append((kernel, bias))
+    return layers
+
+
+def perceptron(layers: Layers, inputs: Float[Tensor, "row input"]) -> Float[Tensor, "network row output"]:
+    """ReLU layers, all networks on the same rows."""
+    outputs = inputs.expand(layers[0][0].shape[0], *inputs.shape)
+    for index, (kernel, bias) in enumerate(layers):
+        outputs = torch.baddbmm(bias, outputs.relu() if index else outputs, kernel)
+    return outputs
+
+
+def _tensors(layers: Layers) -> list[Tensor]:
+    return [tensor for pair in layers for tensor in pair]
+
+
+class Pearl(Algorithm):
+    """Offline PEARL; see the text at the top of this file."""
+
+    name, version = "pearl", 1
+    Config = PearlConfig
+
+    def __init__(
+        self, config: PearlConfig, family: FamilyDescription, device: torch.device, random: torch.Generator
+    ) -> None:
+        """Build encoder, critics, V, its target and the policy, drawn from `random` on `device`."""
+        self.config, self.family, self._random = config, family, random
+        tasks, context = PUBLISHED_SIZES.get(family.name.rpartition("-v")[0], OTHER_SIZES)
+        self.tasks_per_step = config.tasks_per_step or tasks
+        self.context_size = config.context_size or context
+        observation, action, latent = family.observation_size, family.action_size, config.latent_size
+        seen = observation + action + 1 + (observation if family.dynamics_differ else 0)
+        hidden, depth = config.hidden_size, config.hidden_layers
+        encoder = layer_sizes(seen, config.encoder_hidden_size, depth, 2 * latent)
+        value = layer_sizes(observation + latent, hidden, depth, 1)
+        self._encoder = new_layers(encoder, 1, random)
+        critics = layer_sizes(observation + action + latent, hidden, depth, 1)
+        self._critics = new_layers(critics, 2, random, last_bound=3e-3)
+        self._value = new_layers(value, 1, random, last_bound=3e-3)
+        self._target = [(kernel.detach().clone(), bias.detach().clone()) for kernel, bias in self._value]
+        policy = layer_sizes(observation + latent, hidden, depth, 2 * action)
+        self._policy = new_layers(policy, 1, random, last_bound=1e-3)
+        parts = {
+            "encoder": self._encoder,
+            "critics": self._critics,
+            "value": self._value,
+            "policy": self._policy,
+        }
+        self._adams = {name: Adam(_tensors(part), config.learning_rate) for name, part in parts.items()}
+
+    def update(self, data: TrainingData) -> Metrics:
+        """One step on every network, for a batch of tasks."""
+        tasks = data.sample_tasks(self.tasks_per_step)
+        context, batch = (
+            data.transitions(tasks, self.context_size),
+            data.transitions(tasks, self.config.batch),
+        )
+        mean, variance = self.posterior(context)
+        latent = mean + variance.sqrt() * self._normal(mean)
+        critic_loss = self._critic_loss(batch, latent)
+        divergence = kl_to_prior(mean, variance)
+        self._step(critic_loss + self.config.kl_weight * divergence.sum(), "critics", "encoder")
+
+        latent = latent.detach()
+        actor_loss, soft_values = self._actor_loss(batch, latent)
+        predicted = perceptron(self._value, _rows(batch.observations, latent)).squeeze(-1)
+        value_loss = mse_loss(predicted, soft_values.unsqueeze(0))
+        self._step(value_loss, "value")
+        with torch.no_grad():
+            for target, live in zip(_tensors(self._target), _tensors(self._value), strict=True):
+                target.lerp_(live, self.config.target_rate)
+        self._step(actor_loss, "policy")
+        metrics = {
+            "critic_loss": critic_loss, "value_loss": value_loss, "actor_loss": actor_loss,
+            "kl": divergence.mean(), "value": predicted.mean(),
+        }  # fmt: skip
+        return {"loss": critic_loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
+
+    def posterior(
+        self, context: Transitions
+    ) -> tuple[Float[Tensor, "task latent"], Float[Tensor, "task latent"]]:
+        """Mean and variance of q(z | context); the prior's where the context is empty."""
+        if context.size == 0:
+            prior = context.rewards.new_zeros(context.tasks, self.config.latent_size)
+            return prior, torch.ones_like(prior)
+        parts = [context.observations, context.actions, context.rewards.unsqueeze(-1)]
+        if self.family.dynamics_differ:
+            parts.append(context.next_observations)
+        factors = perceptron(self._encoder, torch.cat(parts, -1).flatten(0, 1))
+        means, raw = factors.view(context.tasks, context.size, -1).chunk(2, -1)
+        return product_of_gaussians(means, softplus(raw))
+
+    def adapt(self, context: Transitions) -> Policy:
+        """The deterministic policy given the posterior's mean; the prior's where the context is empty."""
+        with torch.no_grad():
+            mean, _ = self.posterior(context)
+        return self._acting(mean)
+
+    def explore(self, context: Transitions) -> Policy:
+        """The deterministic policy given a sample of the posterior, or of the prior where the context is empty."""
+        with torch.no_grad():
+            mean, variance = self.posterior(context)
+            return self._acting(mean + variance.sqrt() * self._normal(mean))
+
+    def state(self) -> dict[str, Any]:
+        """Learned tensors, the target and the optimizers' moments."""
+        return saved(self._state())
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
+        restore(self._state(), state)
+
+    def _state(self) -> dict[str, Any]:
+        parts = {name: adam.tensors for name, adam in self._adams.items()}
+        adams = {f"{name}_adam": adam.state() for name, adam in self._adams.items()}
+        return {**parts, "target": _tensors(self._target), **adams}
+
+    def _critic_loss(self, batch: Transitions, latent: Float[Tensor, "task latent"]) -> Tensor:
+        """L_Q, the sum over both critics."""
+        config = self.config
+        with torch.no_grad():
+            following = perceptron(self._target, _rows(batch.next_observations, latent)).view_as(
+                batch.rewards
+            )
+            continued = config.discount * (1 - batch.terminated) * following
+            targets = config.reward_scale * batch.rewards + continued
+        predicted = perceptron(self._critics, _rows(batch.observations, latent, batch.actions)).squeeze(-1)
+        return 2 * mse_loss(predicted, targets.flatten().expand_as(predicted))
+
+    def _actor_loss(
+        self, batch: Transitions, latent: Float[Tensor, "task latent"]
+    ) -> tuple[Tensor, Float[Tensor, " row"]]:
+        """L_pi, and the target min Q - log pi of V."""
+        config = self.config
+        mean, log_std = self._distribution(batch.observations, latent)
+        unsquashed = mean + log_std.exp() * self._normal(mean)
+        log_density = squashed_log_density(unsquashed, mean, log_std).flatten()
+        critics = [(kernel.detach(), bias.detach()) for kernel, bias in self._critics]
+        values = perceptron(critics, _rows(batch.observations, latent, unsquashed.tanh())).squeeze(-1).amin(0)
+        loss = (log_density - values).mean()
+        if config.behaviour_weight:
+            cloning = mse_loss(mean.tanh(), batch.actions)
+            loss = loss / values.detach().abs().mean() + config.behaviour_weight * cloning
+        loss = loss + config.regularisation * (mean.square().mean() + log_std.square().mean())
+        return loss, (values - log_density).detach()
+
+    def _distribution(
+        self, observations: Float[Tensor, "task lane observation"], latent: Float[Tensor, "task latent"]
+    ) -> tuple[Float[Tensor, "task lane action"], Float[Tensor, "task lane action"]]:
+        """Mean and log std of the policy before the tanh."""
+        outputs = perceptron(self._policy, _rows(observations, latent))
+        mean, log_std = outputs.view(*observations.shape[:2], -1).chunk(2, -1)
+        return mean, log_std.clamp(*LOG_STD_RANGE)
+
+    def _acting(self, latent: Float[Tensor, "task latent"]) -> Policy:
+        """tanh of the mean, by copies of the network, so that training on does not change it."""
+        kept = [(kernel.detach().clone(), bias.detach().clone()) for kernel, bias in self._policy]
+
+        @torch.no_grad()
+        def act(observations: Tensor) -> Tensor:
+            outputs = perceptron(kept, _rows(observations, latent)).view(*observations.shape[:2], -1)
+            return outputs.chunk(2, -1)[0].tanh()
+
+        return act
+
+    def _step(self, loss: Tensor, *parts: str) -> None:
+        """One Adam step of these networks along the gradient of the loss."""
+        optimizers = [self._adams[part] for part in parts]
+        gradients = list(torch.autograd.grad(loss, [tensor for one in optimizers for tensor in one.tensors]))
+        for one in optimizers:
+            one.step(gradients[: len(one.tensors)])
+            del gradients[: len(one.tensors)]
+
+    def _normal(self, like: Tensor) -> Tensor:
+        return torch.empty_like(like).normal_(generator=self._random)
+
+
+def _rows(
+    observations: Float[Tensor, "task lane observation"], latent: Float[Tensor, "task latent"],
+    actions: Float[Tensor, "task lane action"] | None = None,
+) -> Float[Tensor, "row input"]:  # fmt: skip
+    """[s, (a,) z] of every transition, one per row."""
+    parts = [observations] if actions is None else [observations, actions]
+    expanded = latent.unsqueeze(1).expand(-1, observations.shape[1], -1)
+    return torch.cat([*parts, expanded], -1).flatten(0, 1)

@@ -1,0 +1,34 @@
+"""The contract of `benchmark/algorithm.py` as a suite that runs on any method: `python -m benchmark check`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benchmark.contract.checks import CHECKS, Subject
+from benchmark.contract.devices import runs_on_any_device
+from benchmark.errors import BenchmarkError
+
+ALL_CHECKS: tuple[Callable[[Subject], None], ...] = (*CHECKS, runs_on_any_device)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found."""
+
+    check: str
+    """What was checked, in words."""
+    promise: str
+    """What the method promises."""
+    problem: str | None
+    """What is broken; None where the promise is kept."""
+
+
+def run_checks(subject: Subject) -> Iterator[Verdict]:
+    """All checks, one after another; a broken promise does not stop the others."""
+    for check in ALL_CHECKS:
+        problem = None
+        try:
+            check(subject)
+        except BenchmarkError as error:
+            problem = str(error)
+        promise = (check.__doc__ or "").strip()
+        yield Verdict(check.__name__.replace("_", " "), promise, problem)

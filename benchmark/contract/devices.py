@@ -1,0 +1,83 @@
+"""Whether a method runs on another device than the processor, found out without one.
+
+PyTorch's `meta` device has tensors with shapes and without numbers. An operation that mixes them with tensors on the
+processor, or that waits for a number (`.item()`, `if loss > 0`), is an error there, as it would be an error or a
+wait on a GPU.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from benchmark import calls
+from benchmark.algorithm import LifePart, Transitions
+from benchmark.contract.checks import Broken, Subject
+from benchmark.errors import AlgorithmError
+
+META = torch.device("meta")
+
+
+class _MetaGenerator(torch.Generator):
+    """A generator that says it is on `meta`, where there are none."""
+
+    device = META
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Nothing is drawn where there are no numbers: in-place draws leave their tensor, others give an empty one."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if isinstance(given.get("generator"), _MetaGenerator):
+            del given["generator"]
+            if getattr(func, "__name__", "").endswith("_"):
+                return args[0]
+        return func(*args, **given)
+
+
+class _MetaData:
+    """`TrainingData` on the `meta` device."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.tasks, self._subject = subject.family.train_tasks, subject
+
+    def sample_tasks(self, count: int) -> Tensor:
+        return torch.empty(min(count, self.tasks), dtype=torch.int64, device=META)
+
+    def transitions(self, tasks: Tensor, size: int) -> Transitions:
+        return _on_meta(self._subject.context(1, 1), len(tasks), size)
+
+    def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
+        return self.transitions(tasks, size)
+
+
+def _on_meta(example: Transitions, tasks: int, size: int) -> Transitions:
+    return example.map(lambda tensor: torch.empty((tasks, size, *tensor.shape[2:]), device=META))
+
+
+def runs_on_any_device(subject: Subject) -> None:
+    """It builds, trains and adapts on the device it is given, and a step waits for no number."""
+    example, observations = subject.context(1, 1), subject.observations(2).to(META)
+    try:
+        with _WithoutDraws():
+            method = calls.build(subject.kind, subject.config, subject.family, META, _MetaGenerator())
+            metrics = calls.call("update", lambda: method.update(_MetaData(subject)))
+            for size in (0, 30):
+                context = _on_meta(example, 2, size)
+                actions = calls.adapt(method, context)(observations)
+                if actions.device != META:
+                    raise Broken(f"the policy's actions are on {actions.device}")
+    except Broken:
+        raise
+    except (AlgorithmError, RuntimeError, NotImplementedError) as error:
+        raise Broken(
+            f"it does not run on a device other than the processor, or waits for it: {error}"
+        ) from error
+    for name, value in metrics.items():
+        if isinstance(value, Tensor) and value.device != META:
+            raise Broken(f"metric '{name}' is on {value.device}, not on the device of the run")

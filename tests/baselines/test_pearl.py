@@ -1,0 +1,182 @@
+"""Offline PEARL: every formula against its definition, and what its inference promises."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from baselines import pearl
+from baselines.pearl import Pearl, PearlConfig
+from benchmark.algorithm import FamilyDescription, Transitions
+from benchmark.contract.data import FixedData, transitions
+
+FAMILY = FamilyDescription("made-up-v1", 3, 2, 50, 4, dynamics_differ=False)
+
+
+def build(family: FamilyDescription = FAMILY, **fields: Any) -> Pearl:
+    small = {
+        "hidden_size": 16,
+        "encoder_hidden_size": 16,
+        "batch": 24,
+        "context_size": 12,
+        "tasks_per_step": 3,
+    }
+    config = PearlConfig(**(small | fields))
+    return Pearl(config, family, torch.device("cpu"), torch.Generator().manual_seed(0))
+
+
+def test_the_product_of_gaussians_is_their_normalised_product() -> None:
+    """Against direct integration of the product of the densities on a fine grid."""
+    random = torch.Generator().manual_seed(0)
+    means = torch.randn(1, 5, 2, generator=random, dtype=torch.float64)
+    variances = torch.rand(1, 5, 2, generator=random, dtype=torch.float64) + 0.2
+    mean, variance = pearl.product_of_gaussians(means, variances)
+    grid = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
+    for dimension in range(2):
+        factors = torch.distributions.Normal(means[0, :, dimension], variances[0, :, dimension].sqrt())
+        weights = factors.log_prob(grid[:, None]).sum(1).exp()
+        weights /= weights.sum()
+        expected = (weights * grid).sum()
+        torch.testing.assert_close(mean[0, dimension], expected)
+        torch.testing.assert_close(variance[0, dimension], (weights * (grid - expected).square()).sum())
+
+
+def test_variances_are_floored() -> None:
+    mean, variance = pearl.product_of_gaussians(torch.ones(1, 2, 1), torch.zeros(1, 2, 1))
+    torch.testing.assert_close(variance, torch.full((1, 1), 0.5e-7))
+    torch.testing.assert_close(mean, torch.ones(1, 1))
+
+
+def test_the_divergence_is_that_of_torch_distributions() -> None:
+    random = torch.Generator().manual_seed(1)
+    mean, variance = torch.randn(4, 5, generator=random), torch.rand(4, 5, generator=random) * 3
+    posterior = torch.distributions.Normal(mean, variance.sqrt())
+    prior = torch.distributions.Normal(torch.zeros(4, 5), torch.ones(4, 5))
+    expected = torch.distributions.kl_divergence(posterior, prior).sum(1)
+    torch.testing.assert_close(pearl.kl_to_prior(mean, variance), expected)
+
+
+@pytest.mark.parametrize(("mean", "log_std"), [(0.3, -0.5), (-1.5, 0.2), (4.0, -2.0)])
+def test_the_density_of_a_squashed_gaussian_integrates(mean: float, log_std: float) -> None:
+    """Its integral over (-1, c) is the Gaussian's distribution function at artanh c, for several c."""
+    normal = torch.distributions.Normal(
+        torch.tensor(mean, dtype=torch.float64), torch.tensor(math.exp(log_std), dtype=torch.float64)
+    )
+    unsquashed = torch.linspace(mean - 12, mean + 12, 400_001, dtype=torch.float64)
+    parameters = (torch.full_like(unsquashed, value)[:, None] for value in (mean, log_std))
+    density = pearl.squashed_log_density(unsquashed[:, None], *parameters).exp()
+    actions = unsquashed.tanh()
+    integral = torch.cumulative_trapezoid(density, actions)
+    for share in (0.1, 0.5, 0.9, 1.0):
+        place = int(share * (len(integral) - 1))
+        expected = normal.cdf(unsquashed[place + 1])
+        torch.testing.assert_close(integral[place], expected, atol=2e-4, rtol=1e-3)
+
+
+def test_the_density_far_out_is_finite() -> None:
+    far = torch.tensor([[50.0, -50.0]])
+    density = pearl.squashed_log_density(far, far, torch.zeros_like(far))
+    expected = 2 * (100 - 2 * math.log(2) - 0.5 * math.log(2 * math.pi))
+    torch.testing.assert_close(density, torch.tensor([expected]))
+
+
+def test_the_order_of_the_context_does_not_matter() -> None:
+    method, context = build(), transitions(FAMILY, 2, 40)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    mean, variance = method.posterior(context)
+    shuffled, shuffled_variance = method.posterior(context.map(lambda tensor: tensor[:, order]))
+    torch.testing.assert_close(shuffled, mean)
+    torch.testing.assert_close(shuffled_variance, variance)
+
+
+def test_more_context_makes_the_posterior_narrower() -> None:
+    method, context = build(), transitions(FAMILY, 1, 400)
+    narrow, wide = (method.posterior(context.map(lambda t, n=n: t[:, :n]))[1] for n in (400, 20))  # type: ignore[misc]
+    assert (narrow < wide).all()
+
+
+@pytest.mark.parametrize("differ", [False, True])
+def test_the_next_state_is_seen_where_dynamics_differ(differ: bool) -> None:
+    family = FamilyDescription("made-up-v1", 3, 2, 50, 4, dynamics_differ=differ)
+    method, context = build(family), transitions(family, 1, 10)
+    values = vars(context) | {"next_observations": context.next_observations + 1}
+    changed = not torch.equal(method.posterior(Transitions(**values))[0], method.posterior(context)[0])
+    assert changed == differ
+
+
+def test_the_losses_are_those_of_their_formulas() -> None:
+    """L_Q, L_V's target and L_pi, from plain modules that hold the same numbers."""
+    method, batch = build(), transitions(FAMILY, 3, 24, terminating=True)
+    latent = torch.randn(3, 5, generator=torch.Generator().manual_seed(2))
+    rows = latent[:, None].expand(-1, 24, -1)
+
+    def plain(layers: pearl.Layers, number: int, *inputs: Tensor) -> Tensor:
+        outputs = torch.cat(inputs, -1)
+        for index, (kernel, bias) in enumerate(layers):
+            outputs = (outputs.relu() if index else outputs) @ kernel[number] + bias[number, 0]
+        return outputs
+
+    following = plain(method._target, 0, batch.next_observations, rows).squeeze(-1)
+    targets = 5 * batch.rewards + 0.99 * (1 - batch.terminated) * following
+    critics = [plain(method._critics, k, batch.observations, batch.actions, rows).squeeze(-1) for k in (0, 1)]
+    expected = sum((critic - targets).square().mean() for critic in critics)
+    torch.testing.assert_close(method._critic_loss(batch, latent), expected)
+
+    noise = torch.Generator().manual_seed(0)
+    noise.set_state(method._random.get_state())
+    loss, soft_values = method._actor_loss(batch, latent)
+    mean, log_std = plain(method._policy, 0, batch.observations, rows).chunk(2, -1)
+    normal = torch.distributions.Normal(mean, log_std.clamp(-20, 2).exp())
+    unsquashed = mean + normal.stddev * torch.empty_like(mean).normal_(generator=noise)
+    actions = unsquashed.tanh()
+    density = (normal.log_prob(unsquashed) - (1 - actions.square()).log()).sum(-1)
+    both = [plain(method._critics, k, batch.observations, actions, rows).squeeze(-1) for k in (0, 1)]
+    smaller = torch.minimum(*both)
+    torch.testing.assert_close(soft_values, (smaller - density).flatten(), rtol=1e-4, atol=1e-4)
+    regularised = 1e-3 * (mean.square().mean() + log_std.square().mean())
+    torch.testing.assert_close(loss, (density - smaller).mean() + regularised, rtol=1e-4, atol=1e-4)
+
+
+def test_the_behaviour_term_pulls_the_policy_to_the_data() -> None:
+    batch = transitions(FAMILY, 4, 64)
+    data = FixedData(FAMILY, batch, batch)
+    distances = []
+    for weight in (0.0, 100.0):
+        method = build(behaviour_weight=weight, learning_rate=3e-3)
+        for _ in range(150):
+            method.update(data)
+        actions = method.adapt(batch)(batch.observations)
+        distances.append(float((actions - batch.actions).square().mean()))
+    assert distances[1] < 0.5 * distances[0]
+
+
+def test_exploring_samples_the_prior_first_and_then_the_posterior() -> None:
+    method, observations = build(), torch.ones(1, 1, 3)
+    for _ in range(20):
+        method.update(FixedData(FAMILY, transitions(FAMILY, 3, 24), transitions(FAMILY, 3, 24)))
+    empty, context = transitions(FAMILY, 1, 0), transitions(FAMILY, 1, 4000)
+    prior = torch.stack([method.explore(empty)(observations) for _ in range(40)])
+    posterior = torch.stack([method.explore(context)(observations) for _ in range(40)])
+    assert prior.std(0).min() > 5 * posterior.std(0).max()
+    assert torch.equal(method.adapt(empty)(observations), method.adapt(empty)(observations))
+
+
+def test_published_numbers_of_tasks_and_context() -> None:
+    for name, sizes in (
+        ("cheetah-vel-v1", (16, 100)),
+        ("cheetah-dir-v1", (4, 256)),
+        ("point-robot-v1", (16, 100)),
+    ):
+        family = FamilyDescription(name, 3, 2, 50, 4, dynamics_differ=False)
+        method = Pearl(PearlConfig(), family, torch.device("cpu"), torch.Generator())
+        assert (method.tasks_per_step, method.context_size) == sizes
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("tasks_per_step", -1), ("learning_rate", 0.0), ("target_rate", 2.0)]
+)
+def test_a_configuration_out_of_range_is_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{field} is .*{value}.*must be"):
+        PearlConfig(**{field: value})

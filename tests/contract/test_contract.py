@@ -1,0 +1,167 @@
+"""Every built-in method keeps every promise on every family; every promise is noticed when it is broken."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmark import families
+from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription
+from benchmark.contract import ALL_CHECKS, checks, run_checks
+from benchmark.contract.checks import Broken, Subject
+from benchmark.contract.devices import runs_on_any_device
+from benchmark.registry import BUILT_IN, build_config, find_algorithm
+
+TINY: dict[str, dict[str, Any]] = {
+    "macaw": {
+        "hidden_size": 8, "latent_size": 6, "inner_batch": 16, "outer_batch": 12, "policy_outer_lr": 3e-3,
+        "value_outer_lr": 3e-3,
+    },
+    "meta-bc": {"hidden_size": 8, "latent_size": 6, "inner_batch": 16, "outer_batch": 12, "outer_lr": 3e-3},
+    "multitask-awr": {"hidden_size": 8, "batch": 12, "policy_lr": 3e-3, "value_lr": 3e-3},
+    "pearl": {
+        "hidden_size": 8, "encoder_hidden_size": 8, "batch": 16, "context_size": 12, "tasks_per_step": 3,
+        "learning_rate": 3e-3,
+    },
+}  # fmt: skip
+"""Small networks that learn fast, by method."""
+
+
+def describe(name: str) -> FamilyDescription:
+    family = families.family(name)
+    sizes = (family.observation_size, family.action_size, family.horizon)
+    return FamilyDescription(
+        family.id, *sizes, min(4, len(family.split("standard").train)), family.dynamics_differ
+    )
+
+
+def subject(algorithm: str, family: str) -> Subject:
+    kind = find_algorithm(algorithm)
+    return Subject(kind, build_config(kind, TINY[algorithm]), describe(family))
+
+
+@pytest.mark.parametrize("family", families.FAMILIES)
+@pytest.mark.parametrize("algorithm", BUILT_IN)
+def test_a_built_in_method_keeps_the_contract(algorithm: str, family: str) -> None:
+    broken = {
+        verdict.check: verdict.problem
+        for verdict in run_checks(subject(algorithm, family))
+        if verdict.problem
+    }
+    assert not broken
+
+
+@pytest.mark.parametrize("algorithm", BUILT_IN)
+def test_its_default_settings_keep_the_contract_too(algorithm: str) -> None:
+    """At the published sizes, all but the loss, which falls slowly there."""
+    kind = find_algorithm(algorithm)
+    whole = Subject(kind, kind.Config(), describe("point-robot"))
+    for check in (
+        checks.trains_with_finite_loss,
+        checks.adapts_to_any_context,
+        checks.company_does_not_matter,
+    ):
+        check(whole)
+
+
+@dataclass(frozen=True)
+class Config(AlgorithmConfig):
+    fault: str = ""
+
+
+class Faulty(Algorithm):
+    """Clones a linear policy and scales it by the context; breaks one promise at a time."""
+
+    name, Config = "faulty", Config
+
+    def __init__(
+        self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator
+    ) -> None:
+        self.fault, self.family, self.random = config.fault, family, random
+        shape = (family.observation_size, family.action_size)
+        self.weight = torch.zeros(shape, device="cpu" if self.fault == "processor" else device)
+        self.steps = 0
+
+    def update(self, data: Any) -> Mapping[str, Tensor]:
+        batch = data.transitions(data.sample_tasks(4), 32)
+        error = batch.observations @ self.weight - batch.actions
+        loss = error.square().mean()
+        if self.fault == "waits":
+            loss = torch.tensor(float(loss.item()), device=loss.device)
+        rate = -0.1 if self.fault == "climbs" else 0.1
+        self.weight = self.weight - rate * (batch.observations.mT @ error).mean(0) / 32
+        if self.fault == "draws":
+            self.weight = self.weight + 1e-3 * torch.randn(self.weight.shape, generator=NOISE)
+        self.steps += 1
+        return {"loss": loss * float("nan") if self.fault == "nan" else loss}
+
+    def adapt(self, context: Any) -> Any:
+        level = torch.zeros(context.tasks, device=context.returns.device)
+        if context.size:
+            level = (context.returns.mean(1) / 10).tanh()
+        level = level[:, None, None]
+        if self.fault == "company":
+            level = level - level.mean(0)
+        if self.fault == "order":
+            level = level + torch.arange(len(level))[:, None, None]
+        if self.fault == "one" and context.size == 1:
+            level = level * float("nan")
+        if self.fault == "counts":
+            self.steps += 1
+        kept = self if self.fault == "alive" else type("Kept", (), {"weight": self.weight.clone()})
+        limit = 5.0 if self.fault == "wide" else 1.0
+
+        def act(observations: Tensor) -> Tensor:
+            if self.fault == "width":
+                observations = observations[..., : self.family.observation_size]
+            actions = (observations @ kept.weight + level).clamp(-1, 1) * limit
+            return actions[:, 0] if self.fault == "shape" else actions
+
+        return act
+
+    def state(self) -> dict[str, Any]:
+        return {} if self.fault == "forgets" else {"weight": self.weight, "steps": self.steps}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        if self.fault in ("forgets", "loads"):
+            return
+        self.weight, self.steps = state["weight"].clone(), state["steps"]
+
+
+NOISE = torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("nan", checks.trains_with_finite_loss),
+        ("climbs", checks.loss_falls_on_a_fixed_batch),
+        ("one", checks.adapts_to_any_context),
+        ("shape", checks.adapts_to_any_context),
+        ("wide", checks.adapts_to_any_context),
+        ("order", checks.an_empty_context_tells_nothing),
+        ("order", checks.permuting_tasks_permutes_results),
+        ("company", checks.company_does_not_matter),
+        ("counts", checks.adapting_leaves_the_method_as_it_was),
+        ("alive", checks.adapting_leaves_the_method_as_it_was),
+        ("loads", checks.resumes_bit_for_bit),
+        ("draws", checks.is_repeatable),
+        ("width", checks.refuses_what_does_not_fit),
+        ("loads", checks.refuses_what_does_not_fit),
+        ("processor", runs_on_any_device),
+        ("waits", runs_on_any_device),
+    ],
+)
+def test_a_broken_promise_is_noticed(fault: str, check: Any) -> None:
+    with pytest.raises(Broken):
+        check(Subject(Faulty, Config(fault=fault), describe("point-robot")))
+
+
+def test_a_sound_method_passes_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    verdicts = list(run_checks(Subject(Faulty, Config(), describe("point-robot"))))
+    assert len(verdicts) == len(ALL_CHECKS)
+    assert not [verdict for verdict in verdicts if verdict.problem]
+    assert all(verdict.promise for verdict in verdicts)
