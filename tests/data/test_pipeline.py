@@ -1,0 +1,43 @@
+"""The whole way of a new family's data, as a maintainer goes it: collect, measure, record, train. On point-robot."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark import files
+from benchmark.cli import main
+from benchmark.data import catalog, dataset
+from benchmark.data.recipe import recipe_path
+from benchmark.data.snapshots import shipped_path
+
+RECIPE = """
+family = "point-robot"
+steps = 6000
+shares = 2
+[sac]
+actor_hidden_size = 16
+critic_hidden_size = 32
+environments = 4
+batch_size = 64
+random_steps = 200
+"""
+
+
+def test_from_a_recipe_to_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "DATASETS", tmp_path / "datasets")
+    monkeypatch.setitem(dataset.SIZES, "small", 2000)
+    family = ["--family", "point-robot"]
+    recipe_path("point-robot").parent.mkdir(parents=True)
+    recipe_path("point-robot").write_text(RECIPE)
+    assert main(["data", "collect", *family, "--out", str(tmp_path / "collect")]) == 0
+    shipped_path("point-robot").parent.mkdir(parents=True)
+    made = tmp_path / "collect" / "point-robot" / "point-robot.safetensors"
+    made.rename(shipped_path("point-robot"))
+    assert main(["data", "catalog", *family, "--sizes", "small"]) == 0
+    references = catalog.references("point-robot")
+    assert sum(references.expert) / 20 > sum(references.random) / 20 + 8, "the agents have not learned"
+    assert main(["data", "card", *family]) == 0
+    assert "6,000 environment steps each" in (tmp_path / "datasets" / "cards" / "point-robot.md").read_text()
+    short = ["--steps", "3", "--evaluate-every", "3", "--set", "hidden_size=8", "latent_size=4"]
+    assert main(["run", "--algo", "macaw", *family, *short, "--out", str(tmp_path / "runs")]) == 0
+    assert main(["data", "verify", *family]) == 0
