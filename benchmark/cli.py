@@ -1,6 +1,7 @@
 """The command line. Parsing only: what a verb does is imported when it is called, so that --help is immediate."""
 
 import argparse
+import importlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a mistake in the input, 128 + n for a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
-    from benchmark import commands
-
+    module, _, function = options.command.rpartition(".")
+    commands = importlib.import_module(f"benchmark.{module}")
     try:
-        getattr(commands, options.command)(options)
+        getattr(commands, function)(options)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         if hasattr(error, "exit_code") and not getattr(options, "resume", True):
@@ -52,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_run(verbs)
-    _verb(verbs, "families", "list the task families and their splits", "families")
-    _verb(verbs, "algorithms", "list the built-in algorithms and their settings", "algorithms")
+    _verb(verbs, "families", "list the task families and their splits", "commands.families")
+    _verb(verbs, "algorithms", "list the built-in algorithms and their settings", "commands.algorithms")
     _add_data(verbs)
     _add_leaderboard(verbs)
     return parser
@@ -68,7 +69,7 @@ def _verb(verbs: "Verbs", name: str, text: str, command: str) -> argparse.Argume
 
 
 def _add_run(verbs: "Verbs") -> None:
-    run = _verb(verbs, "run", "meta-train an algorithm, meta-test it, write result rows", "run")
+    run = _verb(verbs, "run", "meta-train an algorithm, meta-test it, write result rows", "commands.run")
     run.add_argument("--algo", default="macaw", help="built-in name, module:Class, or path/to/file.py:Class")
     run.add_argument("--family", default="cheetah-dir", help="task family")
     run.add_argument("--split", default="standard", help="train and test tasks")
@@ -96,9 +97,12 @@ def _add_run(verbs: "Verbs") -> None:
 def _add_data(verbs: "Verbs") -> None:
     data = verbs.add_parser("data", help="list, collect, record, verify, card: the offline data sets")
     actions = data.add_subparsers(metavar="ACTION", required=True)
-    _verb(actions, "list", "list the data sets and which are recorded here", "data_list")
+    _verb(actions, "list", "list the data sets and which are recorded here", "commands_data.list_sets")
     collect = _verb(
-        actions, "collect", "train the behaviour policies of a family anew (hours; resumes)", "data_collect"
+        actions,
+        "collect",
+        "train the behaviour policies of a family anew (hours; resumes)",
+        "commands_data.collect",
     )
     collect.add_argument("--family", required=True, help="task family")
     collect.add_argument("--steps", type=int, default=100_000, help="environment steps per task")
@@ -107,19 +111,26 @@ def _add_data(verbs: "Verbs") -> None:
     collect.add_argument(
         "--out", default="collect", help="checkpoints, logs and snapshots go to OUT/<family>"
     )
-    record = _verb(actions, "record", "record a data set from the shipped behaviour policies", "data_record")
+    record = _verb(
+        actions, "record", "record a data set from the shipped behaviour policies", "commands_data.record"
+    )
     verify = _verb(
-        actions, "verify", "check hashes of snapshots, recorded data sets and caches", "data_verify"
+        actions, "verify", "check hashes of snapshots, recorded data sets and caches", "commands_data.verify"
     )
     for parser in (record, verify):
         parser.add_argument("--family", default="cheetah-dir", help="task family")
         parser.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
         parser.add_argument("--size", default="small", help="small, full")
     verify.add_argument("--all", action="store_true", help="verify all that is recorded here")
-    card = _verb(actions, "card", "write the data card of a family: datasets/cards/<family>.md", "data_card")
+    card = _verb(
+        actions, "card", "write the data card of a family: datasets/cards/<family>.md", "commands_data.card"
+    )
     card.add_argument("--family", default="cheetah-dir", help="task family")
     catalog = _verb(
-        actions, "catalog", "measure references and hashes into datasets/catalog.toml", "data_catalog"
+        actions,
+        "catalog",
+        "measure references and hashes into datasets/catalog.toml",
+        "commands_data.catalog",
     )
     catalog.add_argument("--family", required=True, help="task family")
     catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
@@ -130,7 +141,7 @@ def _add_leaderboard(verbs: "Verbs") -> None:
         verbs,
         "leaderboard",
         "aggregate the result rows into leaderboard/leaderboard.csv, print it",
-        "leaderboard",
+        "commands.leaderboard",
     )
     board.add_argument(
         "--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs"

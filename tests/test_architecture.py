@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "files", "randomness", "algorithm", "interruption"},
+    {"errors", "files", "randomness", "algorithm", "interruption", "console"},
     {"families"},
     {"rollouts"},
     {"data"},
@@ -17,7 +17,7 @@ LEVELS = [
     {"calls"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"training"},
-    {"commands"},
+    {"commands", "commands_data"},
     {"cli"},
     {"__main__"},
 ]

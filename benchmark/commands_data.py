@@ -1,0 +1,125 @@
+"""What the verbs of `data` do."""
+
+import argparse
+from pathlib import Path
+
+from benchmark.console import console, progress_bar
+from benchmark.files import write_text
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Train behaviour policies anew; the shipped ones stay until you copy the file over them."""
+    from dataclasses import asdict
+
+    import tomli_w
+    from safetensors import SafetensorError
+
+    from benchmark.data.collect import CollectConfig, collect
+    from benchmark.errors import RunError
+    from benchmark.families import family
+
+    name = family(options.family).name
+    config = CollectConfig(name, options.steps, options.workers, options.seed)
+    out = Path(options.out) / name
+    with progress_bar(f"training {name}", config.steps) as (progress, task):
+        snapshots = collect(config, out, progress=lambda step: progress.update(task, completed=step))
+    path, recipe = out / f"{name}.safetensors", out / f"{name}.toml"
+    try:
+        snapshots.save(path)
+        write_text(recipe, tomli_w.dumps(asdict(config)))
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"the snapshots cannot be written to {out}: {error}. The checkpoints stay; free some space, then the same "
+            "command goes on."
+        ) from error
+    console.print(
+        f"snapshots of {snapshots.tasks} tasks: {path}; their recipe: {recipe}; learning curves beside them.\n"
+        "To make them the family's behaviour, copy the two files to datasets/snapshots/ and datasets/recipes/, then "
+        f"python -m benchmark data catalog --family {name} and data card --family {name}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def record(options: argparse.Namespace) -> None:
+    """Record a data set in Minari's form and in the cache, or find that it is there."""
+    from benchmark.data import store
+    from benchmark.data.open import record_dataset
+    from benchmark.families import family
+
+    with progress_bar(f"data {options.family} {options.tier} {options.size}") as (progress, task):
+        dataset = record_dataset(
+            family(options.family).name,
+            options.tier,
+            options.size,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        progress.update(task, total=1, completed=1)
+    console.print(
+        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes\n"
+        f"content sha256 {dataset.content_hash}\nMinari {store.folder_of(dataset.id)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def catalog(options: argparse.Namespace) -> None:
+    """Measure references, record all small data sets, write the catalog entry."""
+    from benchmark.data import standardise
+
+    with progress_bar("references") as (progress, task):
+        standardise.measure(
+            options.family, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    with progress_bar("content hashes") as (progress, task):
+        standardise.add_hashes(
+            options.family, options.sizes,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    console.print("datasets/catalog.toml is up to date")
+
+
+def list_sets(options: argparse.Namespace) -> None:
+    """All data sets of the catalog."""
+    from benchmark.data.overview import listing
+
+    for one in listing():
+        here = [name for name, there in (("Minari", one.stored), ("cache", one.cached)) if there]
+        sizes = f"{one.id:34} {one.transitions:>10,} transitions  {one.content_hash[:12]}"
+        console.print(f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, soft_wrap=True)
+    console.print(
+        "Whatever is not here is recorded when a run asks for it, or by: data record", highlight=False
+    )
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Check everything's hash; fails if anything is damaged."""
+    from benchmark.data.overview import verify, verify_all
+    from benchmark.errors import DataError
+
+    with progress_bar("verifying") as (progress, task):
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        findings = verify_all(show) if options.all else verify(options.family, options.tier, options.size)
+    for one in findings:
+        state = "not here" if not one.present else "DAMAGED" if one.problem else "good"
+        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, soft_wrap=True)
+    damaged = [one.problem for one in findings if one.problem]
+    if damaged:
+        raise DataError("\n".join(damaged))
+
+
+def card(options: argparse.Namespace) -> None:
+    """Write a family's card and its picture."""
+    from benchmark.data.card import write_card
+    from benchmark.families import family
+
+    with progress_bar("card") as (progress, task):
+        paths = write_card(
+            family(options.family).name,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for path in paths:
+        console.print(f"wrote {path}", highlight=False)
