@@ -32,7 +32,18 @@ class _Refused(pickle.UnpicklingError):
     """A pickle that asks for something which is not plain data."""
 
 
-class _Type:
+class _Note:
+    """What a name of numpy gives. All have `__setstate__`, so a pickle cannot set anything on the classes."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise _Refused(f"a state for {type(self).__name__.lstrip('_')}")
+
+    def real(self) -> Any:
+        """What it stands for."""
+        raise _Refused(f"{type(self).__name__.lstrip('_')} where a value should be")
+
+
+class _Type(_Note):
     """Stands in for a numpy data type."""
 
     def __init__(self, code: object = "", *_: object) -> None:
@@ -41,14 +52,14 @@ class _Type:
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = str(state[1])
 
-    def real(self) -> np.dtype[Any]:
+    def type(self) -> np.dtype[Any]:
         """The type; refused unless it is one of plain numbers."""
         if self.code[:1] not in KINDS or not self.code[1:].isdecimal() or self.order not in "<>=|":
             raise _Refused(f"an array of type '{self.code}', which is not one of numbers")
         return np.dtype(self.code).newbyteorder("=" if self.order == "|" else self.order)  # type: ignore[arg-type]
 
 
-class _Array:
+class _Array(_Note):
     """Stands in for a numpy array; `_Array` itself stands in for its class."""
 
     def __init__(self, *_: object) -> None:
@@ -64,10 +75,10 @@ class _Array:
         shape, kind, columns_first, content = self.notes
         if not isinstance(kind, _Type):
             raise _Refused("an array of a type that is not numpy's")
-        return _filled(content, kind.real(), tuple(shape), "F" if columns_first else "C")
+        return _filled(content, kind.type(), tuple(shape), "F" if columns_first else "C")
 
 
-class _Scalar:
+class _Scalar(_Note):
     """Stands in for a numpy number."""
 
     def __init__(self, kind: object, content: object) -> None:
@@ -77,7 +88,7 @@ class _Scalar:
         """The number as Python's."""
         if not isinstance(self.kind, _Type):
             raise _Refused("a number of a type that is not numpy's")
-        value: float | int = _filled(self.content, self.kind.real(), (), "C").item()
+        value: float | int = _filled(self.content, self.kind.type(), (), "C").item()
         return value
 
 
@@ -89,6 +100,8 @@ class _FromBytes(_Array):
 
 
 def _filled(content: object, kind: np.dtype[Any], shape: tuple[Any, ...], order: Any) -> NDArray[Any]:
+    if isinstance(content, _Bytes):
+        content = content.real()
     if isinstance(content, str):  # as protocols 0 and 1 write bytes
         content = content.encode("latin1")
     if not isinstance(content, bytes | bytearray):
@@ -96,23 +109,24 @@ def _filled(content: object, kind: np.dtype[Any], shape: tuple[Any, ...], order:
     return np.frombuffer(content, kind).reshape(shape, order=order).copy()
 
 
-def _encoded(text: str, encoding: str = "latin1") -> bytes:
-    """What `_codecs.encode` does, by which old protocols write bytes."""
-    if encoding not in ("latin1", "latin-1"):
-        raise _Refused(f"text in the encoding {encoding}")
-    return str(text).encode("latin1")
+class _Bytes(_Note):
+    """Stands in for bytes as old protocols write them: a text to be encoded, or nothing."""
+
+    def __init__(self, text: object = "", encoding: object = "latin1") -> None:
+        self.text, self.encoding = text, encoding
+
+    def real(self) -> bytes:
+        """The bytes."""
+        if self.encoding not in ("latin1", "latin-1"):
+            raise _Refused(f"text in the encoding {self.encoding}")
+        return str(self.text).encode("latin1")
 
 
-def _no_bytes() -> bytes:
-    """What old protocols call for bytes of length zero."""
-    return b""
-
-
-NAMES: dict[tuple[str, str], Any] = {("numpy", "dtype"): _Type, ("numpy", "ndarray"): _Array}
+NAMES: dict[tuple[str, str], type[_Note]] = {("numpy", "dtype"): _Type, ("numpy", "ndarray"): _Array}
 NAMES |= {
-    ("_codecs", "encode"): _encoded,
-    ("builtins", "bytes"): _no_bytes,
-    ("__builtin__", "bytes"): _no_bytes,
+    ("_codecs", "encode"): _Bytes,
+    ("builtins", "bytes"): _Bytes,
+    ("__builtin__", "bytes"): _Bytes,
 }
 for _core in ("numpy.core", "numpy._core"):
     NAMES[f"{_core}.multiarray", "_reconstruct"] = _Array
@@ -156,7 +170,7 @@ def _plain(value: Any, count: list[int], depth: int) -> Any:
     count[0] += 1
     if count[0] > MOST_ITEMS or depth > DEEPEST:
         raise _Refused("more or deeper lists than task parameters have")
-    if isinstance(value, _Array | _Scalar):
+    if isinstance(value, _Note):
         return value.real()
     if isinstance(value, dict):
         return {_plain(key, count, depth + 1): _plain(item, count, depth + 1) for key, item in value.items()}

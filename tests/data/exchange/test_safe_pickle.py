@@ -116,3 +116,20 @@ def test_missing_and_huge_files(tmp_path: Path) -> None:
         file.truncate(2**25)
     with pytest.raises(DataError, match="no task parameters"):
         read_pickle(tmp_path / "huge.pkl")
+
+
+def test_a_pickle_cannot_change_the_reader(tmp_path: Path) -> None:
+    """Opcode BUILD sets attributes on what a name gave; here it must not reach the stand-ins themselves."""
+    good = written(tmp_path / "good.pkl", [np.float64(2), np.arange(3)], 2)
+    for name in (
+        "cnumpy\ndtype\n",
+        "cnumpy\nndarray\n",
+        "c_codecs\nencode\n",
+        "cnumpy.core.multiarray\nscalar\n",
+    ):
+        (tmp_path / "a.pkl").write_bytes(name.encode() + b"(NN(U\x04reald\x94Nstb.")
+        (tmp_path / "b.pkl").write_bytes(name.encode() + b"N}U\x04realK\x01s\x86b.")
+        for bad in ("a.pkl", "b.pkl"):
+            with pytest.raises(DataError):
+                read_pickle(tmp_path / bad)
+    assert read_pickle(good)[0] == 2
