@@ -75,6 +75,7 @@ def _add_run(verbs: "Verbs") -> None:
     run.add_argument("--split", default="standard", help="train and test tasks")
     run.add_argument("--tier", default="mixed", help="data to meta-train on: mixed, expert, medium, random")
     run.add_argument("--size", default="small", help="size of the data sets: small, full")
+    run.add_argument("--data", metavar="ID", help="imported data instead of the standard's, see data import")
     run.add_argument("--seeds", nargs="+", default=["0"], help="seed numbers, one run each")
     run.add_argument("--steps", type=int, help="meta-training steps (default: the family's)")
     run.add_argument("--device", default="cpu", help="torch device")
@@ -95,7 +96,9 @@ def _add_run(verbs: "Verbs") -> None:
 
 
 def _add_data(verbs: "Verbs") -> None:
-    data = verbs.add_parser("data", help="list, collect, record, verify, card: the offline data sets")
+    data = verbs.add_parser(
+        "data", help="list, collect, record, verify, import, export: the offline data sets"
+    )
     actions = data.add_subparsers(metavar="ACTION", required=True)
     _verb(actions, "list", "list the data sets and which are recorded here", "commands_data.list_sets")
     collect = _verb(
@@ -134,6 +137,30 @@ def _add_data(verbs: "Verbs") -> None:
     )
     catalog.add_argument("--family", required=True, help="task family")
     catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
+    _add_exchange(actions)
+
+
+def _add_exchange(actions: "Verbs") -> None:
+    taken = _verb(actions, "import", "take in data of another project's format", "commands_data.import_data")
+    taken.add_argument("--from", dest="origin", required=True, choices=("macaw", "d4rl"), help="their format")
+    relabel = _verb(
+        actions, "relabel", "make Minari data of a known body into a family's data", "commands_data.relabel"
+    )
+    relabel.add_argument("--from", dest="origin", required=True, metavar="ID", help="Minari data set")
+    for parser in (taken, relabel):
+        parser.add_argument("--family", required=True, help="task family they become data of")
+        parser.add_argument("--name", required=True, help="they are stored as imported/FAMILY/NAME-v0")
+        parser.add_argument(
+            "--tasks", type=int, nargs="+", help="task numbers; importing: one per file, after PATH"
+        )
+    relabel.add_argument("--transitions", type=int, default=20_000, help="at most so many per task")
+    taken.add_argument("paths", nargs="+", metavar="PATH", help="one file per task; of macaw, pickles too")
+    export = _verb(actions, "export", "write one task's data as a D4RL file", "commands_data.export")
+    export.add_argument("--family", required=True, help="task family")
+    export.add_argument("--task", type=int, required=True, help="task number")
+    export.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
+    export.add_argument("--size", default="small", help="small, full")
+    export.add_argument("--to", required=True, metavar="FILE.hdf5", help="the file, which must not exist yet")
 
 
 def _add_leaderboard(verbs: "Verbs") -> None:

@@ -39,6 +39,25 @@ def _opener(family: str, size: str) -> "OpenData":
     return open_data
 
 
+def _imported_opener(family: str, identity: str) -> "OpenData":
+    """Gives imported data in place of the family's tier `mixed`; ConfigError for the other tiers."""
+    from benchmark import families
+    from benchmark.data.dataset import Dataset
+    from benchmark.data.exchange.intake import open_imported
+
+    dataset = open_imported(families.family(family), identity)
+
+    def open_data(tier: str) -> Dataset:
+        if tier != "mixed":
+            raise ConfigError(
+                f"{identity} has no tier '{tier}': imported data stand in for 'mixed' alone, also as contexts. "
+                "Leave --tier away, and choose --contexts among mixed, early, middle, late, other, online."
+            )
+        return dataset
+
+    return open_data
+
+
 def run(options: argparse.Namespace) -> None:
     """Meta-train and meta-test, one run per seed, then the table."""
     from benchmark import families
@@ -63,7 +82,10 @@ def run(options: argparse.Namespace) -> None:
     if not options.resume:
         for folder in runs:
             refuse_existing(folder)
-    open_data = _opener(family.name, options.size)
+    if options.data:
+        open_data = _imported_opener(family.name, options.data)
+    else:
+        open_data = _opener(family.name, options.size)
     frames = [_one_run(config, folder, open_data, options.resume) for folder, config in runs.items()]
     import pandas as pd
 

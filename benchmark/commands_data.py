@@ -2,9 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
 
 from benchmark.console import console, progress_bar
 from benchmark.files import write_text
+
+if TYPE_CHECKING:
+    from benchmark.data.dataset import Dataset
+    from benchmark.data.exchange.checks import Check
 
 
 def collect(options: argparse.Namespace) -> None:
@@ -81,6 +88,7 @@ def catalog(options: argparse.Namespace) -> None:
 
 def list_sets(options: argparse.Namespace) -> None:
     """All data sets of the catalog."""
+    from benchmark.data.exchange.intake import imported
     from benchmark.data.overview import listing
 
     for one in listing():
@@ -90,6 +98,8 @@ def list_sets(options: argparse.Namespace) -> None:
     console.print(
         "Whatever is not here is recorded when a run asks for it, or by: data record", highlight=False
     )
+    for identity in imported():
+        console.print(f"{identity}  imported, not the standard's", highlight=False, soft_wrap=True)
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -123,3 +133,95 @@ def card(options: argparse.Namespace) -> None:
         )
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
+
+
+def import_data(options: argparse.Namespace) -> None:
+    """Take in data of another project's format, and report what disagrees."""
+    from benchmark.data.exchange import d4rl, macaw
+    from benchmark.data.exchange.intake import assigned, imported_id, take_in
+    from benchmark.families import family
+
+    one, paths = family(options.family), [Path(path) for path in options.paths]
+    imported_id(one, options.name)
+    if options.origin == "macaw":
+        files, read = macaw.find_tasks(one, paths, options.tasks), macaw.read_portions
+    else:
+        numbers = range(len(paths)) if options.tasks is None else options.tasks
+        files, read = assigned(one, paths, numbers), d4rl.read_portions
+    origin = {"format": options.origin, "files": {str(task): path.name for task, path in files.items()}}
+    with progress_bar(f"importing {options.name}") as (progress, task):
+        portions = read(one, files, lambda done, total: progress.update(task, completed=done, total=total))
+        dataset, checks = take_in(one, options.name, portions, origin)
+    _print_taken(dataset, checks)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write one task's data as a D4RL file."""
+    from benchmark.data import catalog
+    from benchmark.data.exchange.d4rl import write_task
+    from benchmark.data.open import open_dataset
+    from benchmark.errors import ConfigError, DataError
+    from benchmark.families import family
+
+    one, path = family(options.family), Path(options.to)
+    if options.task not in range(one.tasks):
+        raise ConfigError(f"{one.id} has no task {options.task}; its tasks are 0 to {one.tasks - 1}.")
+    if path.exists():
+        raise DataError(f"{path} is there already; choose another --to, or delete it first.")
+    with progress_bar(f"data {one.name} {options.tier} {options.size}") as (progress, task):
+        dataset = open_dataset(
+            one.name,
+            options.tier,
+            options.size,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        progress.update(task, total=1, completed=1)
+    write_task(one, dataset, options.task, catalog.references(one.name), path)
+    console.print(
+        f"task {options.task} of {dataset.id} in D4RL's layout: {path}", highlight=False, soft_wrap=True
+    )
+
+
+def relabel(options: argparse.Namespace) -> None:
+    """Make data of a known body into data of a family's tasks."""
+    from benchmark.data.exchange.intake import take_in
+    from benchmark.data.exchange.minari_source import open_source
+    from benchmark.data.exchange.relabel import check_fits, relabelled
+    from benchmark.families import family
+
+    one = family(options.family)
+    tasks = list(range(one.tasks)) if options.tasks is None else options.tasks
+    source = open_source(options.origin)
+    check_fits(source, one, tasks)
+    with progress_bar(f"relabelling {options.origin}") as (progress, task):
+        portions = relabelled(
+            source,
+            one,
+            tasks,
+            options.transitions,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        origin = {"format": "minari", "relabelled_from": options.origin, "metadata": source.summary()}
+        dataset, checks = take_in(one, options.name, portions, origin)
+    _print_taken(dataset, checks)
+
+
+def _print_taken(dataset: "Dataset", checks: "list[Check]") -> None:
+    """What was taken in, and what of it could be checked."""
+    table = Table(title="what was checked", title_justify="left")
+    for heading in ("what", "against", "compared", "disagree", "largest deviation", "tolerance"):
+        table.add_column(heading)
+    for one in checks:
+        if one.checked:
+            cells = (f"{one.checked:,}", f"{one.disagree:,}", f"{one.largest:.3g}", f"{one.tolerance:.3g}")
+        else:
+            cells = ("-", "-", "-", "-")
+        table.add_row(one.what, one.against, *cells)
+    console.print(table)
+    console.print(
+        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes, not data of the standard\n"
+        f"content sha256 {dataset.content_hash}\n"
+        f"train on it: python -m benchmark run --data {dataset.id} --family {dataset.id.split('/')[1]}",
+        highlight=False,
+        soft_wrap=True,
+    )
