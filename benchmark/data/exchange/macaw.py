@@ -138,8 +138,9 @@ def _read(family: Family, file: h5py.File) -> _Buffer:
     lengths = _lengths(file.filename, columns["obs"], columns["next_obs"])
     starts = np.cumsum(lengths) - lengths
     order = np.repeat(2 * starts + lengths - 1, lengths) - np.arange(rows)
-    in_time = {name: values[order] for name, values in columns.items()}
-    return _Buffer(in_time, lengths, float(discount.reshape(())))
+    for name in columns:  # one after another, so that few are in memory twice
+        columns[name] = columns[name][order]
+    return _Buffer(columns, lengths, float(discount.reshape(())))
 
 
 def _lengths(

@@ -43,12 +43,16 @@ def cheetah_positions(family: Family, observations: NDArray[np.floating], first:
     `first` (frame,) marks the first ones of episodes. Whether they follow a reset, or a part that was cut off, is
     seen from the torso's height, which lags as x does.
     """
-    exact = observations.astype(np.float64)
-    fallen = sub_step(family) * exact[:, CHEETAH_VELOCITY + 1]
-    ahead = exact[:, 0] + TORSO_HEIGHT - exact[:, CHEETAH_X + 2]
+    height, forward, upward = 0, CHEETAH_VELOCITY, CHEETAH_VELOCITY + 1
+    exact = {
+        place: observations[:, place].astype(np.float64)
+        for place in (height, forward, upward, CHEETAH_X, CHEETAH_X + 2)
+    }
+    fallen = sub_step(family) * exact[upward]
+    ahead = exact[height] + TORSO_HEIGHT - exact[CHEETAH_X + 2]
     after_reset = first & (np.abs(ahead) <= np.abs(ahead - fallen))
     lag = np.where(after_reset, 0.0, sub_step(family))
-    return np.asarray(exact[:, CHEETAH_X] + lag * exact[:, CHEETAH_VELOCITY])
+    return np.asarray(exact[CHEETAH_X] + lag * exact[forward])
 
 
 def mean_ends(velocities: NDArray[np.floating]) -> Array:
