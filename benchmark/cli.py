@@ -125,6 +125,11 @@ def _add_data(verbs: "Verbs") -> None:
         parser.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
         parser.add_argument("--size", default="small", help="small, full")
     verify.add_argument("--all", action="store_true", help="verify all that is recorded here")
+    _add_standard(actions)
+    _add_exchange(actions)
+
+
+def _add_standard(actions: "Verbs") -> None:
     card = _verb(
         actions, "card", "write the data card of a family: datasets/cards/<family>.md", "commands_data.card"
     )
@@ -137,7 +142,6 @@ def _add_data(verbs: "Verbs") -> None:
     )
     catalog.add_argument("--family", required=True, help="task family")
     catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
-    _add_exchange(actions)
 
 
 def _add_exchange(actions: "Verbs") -> None:

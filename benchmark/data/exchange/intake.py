@@ -203,19 +203,36 @@ def open_imported(family: Family, identity: str) -> Dataset:
     if not store.present(identity):
         here = ", ".join(imported()) or "none"
         raise DataError(f"{identity} is not here. Imported data sets: {here}.")
-    store.verify_files(identity)
-    try:
-        metadata = MinariStorage.read(store.folder_of(identity) / "data").metadata
-        made_for, content_hash = metadata["family"], str(metadata["content_hash"])
-    except store.UNREADABLE as error:
-        raise DataError(
-            f"{store.folder_of(identity)} is not imported data ({error}). Import it: data import."
-        ) from error
+    made_for, content_hash = _identified(identity)
     if made_for != family.id:
         raise DataError(f"{identity} is data of {made_for}, not of {family.id}; give --family accordingly.")
     if not cache.present(content_hash):
         cache.write(store.ingest(identity))
     return cache.load(identity, content_hash)
+
+
+def _identified(identity: str) -> tuple[str, str]:
+    """Family identity and content hash that the Minari form says, every byte of it sound; DataError otherwise."""
+    store.verify_files(identity)
+    try:
+        metadata = MinariStorage.read(store.folder_of(identity) / "data").metadata
+        return str(metadata["family"]), str(metadata["content_hash"])
+    except store.UNREADABLE as error:
+        raise DataError(
+            f"{store.folder_of(identity)} is not imported data ({error}). Import it: data import."
+        ) from error
+
+
+def verify(identity: str) -> None:
+    """Raise DataError unless imported data are sound, in both forms as far as they are here."""
+    _, content_hash = _identified(identity)
+    if store.ingest(identity).content_hash != content_hash:
+        raise DataError(
+            f"{store.folder_of(identity)} does not have the content hash that its metadata say. Delete this "
+            "folder, and import the data again."
+        )
+    if cache.present(content_hash):
+        cache.load(identity, content_hash)
 
 
 def imported() -> list[str]:

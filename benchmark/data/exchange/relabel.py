@@ -81,8 +81,11 @@ def relabelled(
 ) -> Iterator[Portion]:
     """The portions of these tasks, rising: pieces of the source, spread evenly over it, the same for each task.
 
-    `transitions` bounds the pieces of a task, to the nearest whole piece. Raises DataError for damaged sources.
+    `transitions` bounds the pieces of a task, to the nearest whole piece; there is one at least. Raises ConfigError
+    where it is below 1, DataError for damaged sources.
     """
+    if transitions < 1:
+        raise ConfigError(f"--transitions {transitions} is too small: it takes 1 or more.")
     pieces = [piece for episode in source.episodes() for piece in pieces_of(source, family, episode)]
     if not pieces:
         raise DataError(f"{source.id} has no episodes.")

@@ -234,3 +234,5 @@ def test_families_and_tasks_that_are_not_there(run: Recorded) -> None:
     for tasks in ([], [40], [1, 1], [-1]):
         with pytest.raises(ConfigError, match="different tasks of cheetah-vel-v1"):
             check_fits(source, families.family("cheetah-vel"), tasks)
+    with pytest.raises(ConfigError, match="--transitions 0 is too small"):
+        taken(GYMNASIUM, families.family("cheetah-vel"), [0], 0)

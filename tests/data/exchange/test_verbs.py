@@ -56,6 +56,17 @@ def test_an_import_reports_what_it_checked_and_is_listed(
     assert "omrl/cheetah-dir/mixed-v1" in shown
 
 
+def test_verifying_all_verifies_imported_data(
+    buffers: list[str], small_standard: Family, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert take(buffers) == 0
+    assert cli.main(["data", "verify", "--all"]) == 0
+    assert f"good      imported data set {THEIRS}" in capsys.readouterr().out
+    (store.folder_of(THEIRS) / "data" / "main_data.hdf5").write_bytes(b"")
+    assert cli.main(["data", "verify", "--all"]) == 2
+    assert f"DAMAGED   imported data set {THEIRS}" in capsys.readouterr().out
+
+
 def test_a_run_trains_on_imported_data_and_its_rows_say_so(
     buffers: list[str], small_standard: Family, tmp_path: Path
 ) -> None:
