@@ -1,6 +1,7 @@
 """The command line. Parsing only: what a verb does is imported when it is called, so that --help is immediate."""
 
 import argparse
+import importlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,10 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a mistake in the input, 128 + n for a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
-    from benchmark import commands
-
+    module, _, function = options.command.rpartition(".")
+    commands = importlib.import_module(f"benchmark.{module}")
     try:
-        getattr(commands, options.command)(options)
+        getattr(commands, function)(options)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         if hasattr(error, "exit_code") and not getattr(options, "resume", True):
@@ -52,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_run(verbs)
-    _verb(verbs, "families", "list the task families and their splits", "families")
-    _verb(verbs, "algorithms", "list the built-in algorithms and their settings", "algorithms")
+    _verb(verbs, "families", "list the task families and their splits", "commands.families")
+    _verb(verbs, "algorithms", "list the built-in algorithms and their settings", "commands.algorithms")
+    _add_check(verbs)
     _add_data(verbs)
     _add_leaderboard(verbs)
     return parser
@@ -68,12 +70,13 @@ def _verb(verbs: "Verbs", name: str, text: str, command: str) -> argparse.Argume
 
 
 def _add_run(verbs: "Verbs") -> None:
-    run = _verb(verbs, "run", "meta-train an algorithm, meta-test it, write result rows", "run")
+    run = _verb(verbs, "run", "meta-train an algorithm, meta-test it, write result rows", "commands.run")
     run.add_argument("--algo", default="macaw", help="built-in name, module:Class, or path/to/file.py:Class")
     run.add_argument("--family", default="cheetah-dir", help="task family")
     run.add_argument("--split", default="standard", help="train and test tasks")
     run.add_argument("--tier", default="mixed", help="data to meta-train on: mixed, expert, medium, random")
     run.add_argument("--size", default="small", help="size of the data sets: small, full")
+    run.add_argument("--data", metavar="ID", help="imported data instead of the standard's, see data import")
     run.add_argument("--seeds", nargs="+", default=["0"], help="seed numbers, one run each")
     run.add_argument("--steps", type=int, help="meta-training steps (default: the family's)")
     run.add_argument("--device", default="cpu", help="torch device")
@@ -93,12 +96,31 @@ def _add_run(verbs: "Verbs") -> None:
     run.add_argument("--out", default="runs", help="runs go to OUT/<family>/<algorithm>/seed-<k>")
 
 
+def _add_check(verbs: "Verbs") -> None:
+    check = _verb(
+        verbs, "check", "hold a method against the contract, in seconds, on made-up data", "commands.check"
+    )
+    check.add_argument("algo", help="built-in name, module:Class, or path/to/file.py:Class")
+    check.add_argument("--family", default="cheetah-vel", help="family whose shapes the data have")
+    check.add_argument(
+        "--steps", type=int, default=60, help="updates within which the loss on a fixed batch must fall"
+    )
+    check.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="algorithm settings"
+    )
+
+
 def _add_data(verbs: "Verbs") -> None:
-    data = verbs.add_parser("data", help="list, collect, record, verify, card: the offline data sets")
+    data = verbs.add_parser(
+        "data", help="list, collect, record, verify, import, export: the offline data sets"
+    )
     actions = data.add_subparsers(metavar="ACTION", required=True)
-    _verb(actions, "list", "list the data sets and which are recorded here", "data_list")
+    _verb(actions, "list", "list the data sets and which are recorded here", "commands_data.list_sets")
     collect = _verb(
-        actions, "collect", "train the behaviour policies of a family anew (hours; resumes)", "data_collect"
+        actions,
+        "collect",
+        "train the behaviour policies of a family anew (hours; resumes)",
+        "commands_data.collect",
     )
     collect.add_argument("--family", required=True, help="task family")
     collect.add_argument("--recipe", help="TOML file (default: datasets/recipes/<family>.toml)")
@@ -106,22 +128,57 @@ def _add_data(verbs: "Verbs") -> None:
     collect.add_argument(
         "--out", default="collect", help="checkpoints, logs and snapshots go to OUT/<family>"
     )
-    record = _verb(actions, "record", "record a data set from the shipped behaviour policies", "data_record")
+    record = _verb(
+        actions, "record", "record a data set from the shipped behaviour policies", "commands_data.record"
+    )
     verify = _verb(
-        actions, "verify", "check hashes of snapshots, recorded data sets and caches", "data_verify"
+        actions, "verify", "check hashes of snapshots, recorded data sets and caches", "commands_data.verify"
     )
     for parser in (record, verify):
         parser.add_argument("--family", default="cheetah-dir", help="task family")
         parser.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
         parser.add_argument("--size", default="small", help="small, full")
     verify.add_argument("--all", action="store_true", help="verify all that is recorded here")
-    card = _verb(actions, "card", "write the data card of a family: datasets/cards/<family>.md", "data_card")
+    _add_standard(actions)
+    _add_exchange(actions)
+
+
+def _add_standard(actions: "Verbs") -> None:
+    card = _verb(
+        actions, "card", "write the data card of a family: datasets/cards/<family>.md", "commands_data.card"
+    )
     card.add_argument("--family", default="cheetah-dir", help="task family")
     catalog = _verb(
-        actions, "catalog", "measure references and hashes into datasets/catalog.toml", "data_catalog"
+        actions,
+        "catalog",
+        "measure references and hashes into datasets/catalog.toml",
+        "commands_data.catalog",
     )
     catalog.add_argument("--family", required=True, help="task family")
     catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
+
+
+def _add_exchange(actions: "Verbs") -> None:
+    taken = _verb(actions, "import", "take in data of another project's format", "commands_data.import_data")
+    taken.add_argument("--from", dest="origin", required=True, choices=("macaw", "d4rl"), help="their format")
+    relabel = _verb(
+        actions, "relabel", "make Minari data of a known body into a family's data", "commands_data.relabel"
+    )
+    relabel.add_argument("--from", dest="origin", required=True, metavar="ID", help="Minari data set")
+    for parser in (taken, relabel):
+        parser.add_argument("--family", required=True, help="task family they become data of")
+        parser.add_argument("--name", required=True, help="they are stored as imported/FAMILY/NAME-v0")
+        parser.add_argument(
+            "--tasks", type=int, nargs="+", help="task numbers; importing: one per file, after PATH"
+        )
+    relabel.add_argument("--transitions", type=int, default=20_000, help="at most so many per task")
+    taken.add_argument("paths", nargs="+", metavar="PATH", help="one file per task; of macaw, pickles too")
+    export = _verb(actions, "export", "write one task's data as a D4RL file", "commands_data.export")
+    export.add_argument("--family", required=True, help="task family")
+    export.add_argument("--task", type=int, required=True, help="task number")
+    export.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
+    export.add_argument("--size", default="small", help="small, full")
+    export.add_argument("--to", required=True, metavar="FILE.hdf5", help="the file, which must not exist yet")
 
 
 def _add_leaderboard(verbs: "Verbs") -> None:
@@ -129,7 +186,7 @@ def _add_leaderboard(verbs: "Verbs") -> None:
         verbs,
         "leaderboard",
         "aggregate the result rows into leaderboard/leaderboard.csv, print it",
-        "leaderboard",
+        "commands.leaderboard",
     )
     board.add_argument(
         "--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs"

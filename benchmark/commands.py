@@ -1,24 +1,13 @@
-"""What each verb of the command line does: the only place that prints."""
+"""What the verbs of the command line do; those of `data` are in `commands_data`. Only these two print."""
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
+from benchmark.console import console, progress_bar
 from benchmark.errors import ConfigError
 from benchmark.files import LEADERBOARD, PROJECT, write_text
 
@@ -26,18 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.protocol import ContextChoice, OpenData
-
-console = Console()
-
-
-@contextmanager
-def _bar(text: str, total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
-    """A progress bar and its task number."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        yield progress, progress.add_task(text, total=total)
 
 
 def _opener(family: str, size: str) -> "OpenData":
@@ -49,7 +26,7 @@ def _opener(family: str, size: str) -> "OpenData":
 
     @cache
     def open_data(tier: str) -> Dataset:
-        with _bar(f"data {family} {tier} {size}") as (progress, task):
+        with progress_bar(f"data {family} {tier} {size}") as (progress, task):
             dataset = open_dataset(
                 family,
                 tier,
@@ -57,6 +34,25 @@ def _opener(family: str, size: str) -> "OpenData":
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
             progress.update(task, total=1, completed=1, visible=False)
+        return dataset
+
+    return open_data
+
+
+def _imported_opener(family: str, identity: str) -> "OpenData":
+    """Gives imported data in place of the family's tier `mixed`; ConfigError for the other tiers."""
+    from benchmark import families
+    from benchmark.data.dataset import Dataset
+    from benchmark.data.exchange.intake import open_imported
+
+    dataset = open_imported(families.family(family), identity)
+
+    def open_data(tier: str) -> Dataset:
+        if tier != "mixed":
+            raise ConfigError(
+                f"{identity} has no tier '{tier}': imported data stand in for 'mixed' alone, also as contexts. "
+                "Leave --tier away, and choose --contexts among mixed, early, middle, late, other, online."
+            )
         return dataset
 
     return open_data
@@ -86,7 +82,10 @@ def run(options: argparse.Namespace) -> None:
     if not options.resume:
         for folder in runs:
             refuse_existing(folder)
-    open_data = _opener(family.name, options.size)
+    if options.data:
+        open_data = _imported_opener(family.name, options.data)
+    else:
+        open_data = _opener(family.name, options.size)
     frames = [_one_run(config, folder, open_data, options.resume) for folder, config in runs.items()]
     import pandas as pd
 
@@ -123,7 +122,7 @@ def _one_run(config: object, folder: Path, open_data: "OpenData", resume: bool) 
     one.prepare(resume)
     where = f"{one.algorithm.name} on {one.family.name}, seed {config.seed}"
     console.print(f"{where}: {config.steps} meta-steps, results in {folder}", highlight=False)
-    with _bar("meta-training", config.steps) as (progress, task):
+    with progress_bar("meta-training", config.steps) as (progress, task):
         progress.update(task, completed=one.step)
 
         def report(now: Report) -> None:
@@ -193,124 +192,33 @@ def algorithms(options: argparse.Namespace) -> None:
     )
 
 
-def data_collect(options: argparse.Namespace) -> None:
-    """Train behaviour policies anew; the shipped ones stay until you copy the file over them."""
-    from safetensors import SafetensorError
+def check(options: argparse.Namespace) -> None:
+    """Hold a method against the contract, promise by promise; fails if one is broken."""
+    from benchmark import families as known
+    from benchmark.algorithm import FamilyDescription
+    from benchmark.contract import run_checks
+    from benchmark.contract.checks import Subject
+    from benchmark.errors import AlgorithmError
+    from benchmark.registry import build_config, find_algorithm, parse_settings
 
-    from benchmark.data.collect import collect
-    from benchmark.data.recipe import read_recipe, recipe_path
-    from benchmark.errors import RunError
-    from benchmark.families import family
-
-    name = family(options.family).name
-    used = read_recipe(Path(options.recipe) if options.recipe else recipe_path(name))
-    if used.family != name:
-        raise ConfigError(f"{options.recipe} is a recipe of {used.family}, not of {name}.")
-    out = Path(options.out) / name
-    with _bar(f"training {name}", used.steps * used.shares) as (progress, task):
-        snapshots = collect(
-            used, out, options.processes, lambda steps: progress.update(task, completed=steps)
+    kind = find_algorithm(options.algo)
+    family = known.family(options.family)
+    sizes = (family.observation_size, family.action_size, family.horizon)
+    tasks = min(4, len(family.split("standard").train))
+    description = FamilyDescription(family.id, *sizes, tasks, family.dynamics_differ)
+    subject = Subject(kind, build_config(kind, parse_settings(options.set)), description, options.steps)
+    broken = 0
+    for verdict in run_checks(subject):
+        broken += verdict.problem is not None
+        mark = "[green]kept  [/green]" if verdict.problem is None else "[red]BROKEN[/red]"
+        console.print(f"{mark}  {verdict.check}: {verdict.promise}", highlight=False, soft_wrap=True)
+        if verdict.problem:
+            console.print(f"        {verdict.problem}", highlight=False, markup=False, soft_wrap=True)
+    if broken:
+        raise AlgorithmError(
+            f"{kind.name} breaks {broken} of the contract's promises (see benchmark/algorithm.py)."
         )
-    path, recipe = out / f"{name}.safetensors", out / f"{name}.toml"
-    try:
-        snapshots.save(path)
-        write_text(recipe, used.to_toml())
-    except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"the snapshots cannot be written to {out}: {error}. The checkpoints stay; free some space, then the same "
-            "command goes on."
-        ) from error
-    console.print(
-        f"snapshots of {snapshots.tasks} tasks: {path}; their recipe: {recipe}; learning curves beside them.\n"
-        "To make them the family's behaviour, copy the two files to datasets/snapshots/ and datasets/recipes/, then "
-        f"python -m benchmark data catalog --family {name} and data card --family {name}",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def data_record(options: argparse.Namespace) -> None:
-    """Record a data set in Minari's form and in the cache, or find that it is there."""
-    from benchmark.data import store
-    from benchmark.data.open import record_dataset
-    from benchmark.families import family
-
-    with _bar(f"data {options.family} {options.tier} {options.size}") as (progress, task):
-        dataset = record_dataset(
-            family(options.family).name,
-            options.tier,
-            options.size,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-        progress.update(task, total=1, completed=1)
-    console.print(
-        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes\n"
-        f"content sha256 {dataset.content_hash}\nMinari {store.folder_of(dataset.id)}",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def data_catalog(options: argparse.Namespace) -> None:
-    """Measure references, record all small data sets, write the catalog entry."""
-    from benchmark.data import standardise
-
-    with _bar("references") as (progress, task):
-        standardise.measure(
-            options.family, progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
-    with _bar("content hashes") as (progress, task):
-        standardise.add_hashes(
-            options.family, options.sizes,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )  # fmt: skip
-    console.print("datasets/catalog.toml is up to date")
-
-
-def data_list(options: argparse.Namespace) -> None:
-    """All data sets of the catalog."""
-    from benchmark.data.overview import listing
-
-    for one in listing():
-        here = [name for name, there in (("Minari", one.stored), ("cache", one.cached)) if there]
-        sizes = f"{one.id:34} {one.transitions:>10,} transitions  {one.content_hash[:12]}"
-        console.print(f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, soft_wrap=True)
-    console.print(
-        "Whatever is not here is recorded when a run asks for it, or by: data record", highlight=False
-    )
-
-
-def data_verify(options: argparse.Namespace) -> None:
-    """Check everything's hash; fails if anything is damaged."""
-    from benchmark.data.overview import verify, verify_all
-    from benchmark.errors import DataError
-
-    with _bar("verifying") as (progress, task):
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        findings = verify_all(show) if options.all else verify(options.family, options.tier, options.size)
-    for one in findings:
-        state = "not here" if not one.present else "DAMAGED" if one.problem else "good"
-        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, soft_wrap=True)
-    damaged = [one.problem for one in findings if one.problem]
-    if damaged:
-        raise DataError("\n".join(damaged))
-
-
-def data_card(options: argparse.Namespace) -> None:
-    """Write a family's card and its picture."""
-    from benchmark.data.card import write_card
-    from benchmark.families import family
-
-    with _bar("card") as (progress, task):
-        paths = write_card(
-            family(options.family).name,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    for path in paths:
-        console.print(f"wrote {path}", highlight=False)
+    console.print(f"{kind.name} keeps the contract", highlight=False)
 
 
 def leaderboard(options: argparse.Namespace) -> None:

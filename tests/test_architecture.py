@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "files", "randomness", "algorithm", "interruption"},
+    {"errors", "files", "randomness", "algorithm", "interruption", "console"},
     {"families"},
     {"rollouts"},
     {"data"},
@@ -18,7 +18,7 @@ LEVELS = [
     {"contract"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"training"},
-    {"commands"},
+    {"commands", "commands_data"},
     {"cli"},
     {"__main__"},
 ]

@@ -71,11 +71,11 @@ class Dataset:
     rewards: NDArray[np.float32]
     """(row,)"""
     log_probs: NDArray[np.float32]
-    """(row,), log-density of the action under the snapshot that took it."""
+    """(row,), log-density of the action under the snapshot that took it; NaN in imported data: not known."""
     tasks: NDArray[np.int32]
     """(episode,), rising."""
     snapshots: NDArray[np.int32]
-    """(episode,), number of the snapshot that acted; -1 for uniformly random actions."""
+    """(episode,), number of the snapshot that acted; -1: uniformly random actions, -2: not known (imported data)."""
     lengths: NDArray[np.int32]
     """(episode,), transitions of each episode."""
     terminated: NDArray[np.bool_]

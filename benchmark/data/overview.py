@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmark import families
 from benchmark.data import cache, catalog, store
 from benchmark.data.dataset import SIZES, Progress, dataset_id, no_progress
+from benchmark.data.exchange import intake
 from benchmark.data.references import returns_path
 from benchmark.data.snapshots import Snapshots, shipped_path
 from benchmark.errors import BenchmarkError, DataError
@@ -76,7 +77,7 @@ def verify(family_name: str, tier: str, size: str) -> list[Finding]:
 
 
 def verify_all(progress: Progress = no_progress) -> list[Finding]:
-    """The same for all families of the catalog and all their data sets that are on this machine."""
+    """The same for all families of the catalog, all their data sets that are on this machine, and imported data."""
     known = [family for family in map(families.family, families.FAMILIES) if catalog.has_entry(family)]
     here = [listed for listed in listing() if listed.stored or listed.cached]
     findings = [finding for family in known for finding in _verify_shipped(family)]
@@ -84,7 +85,7 @@ def verify_all(progress: Progress = no_progress) -> list[Finding]:
         progress(done, len(here))
         findings += _verify_recorded(families.family(listed.family), listed.tier, listed.size)
     progress(len(here), len(here))
-    return findings
+    return findings + [_verify_imported(identity) for identity in intake.imported()]
 
 
 def _finding(what: str, where: Path, present: bool, check: Callable[[], object]) -> Finding:
@@ -95,6 +96,11 @@ def _finding(what: str, where: Path, present: bool, check: Callable[[], object])
     except BenchmarkError as error:
         return Finding(what, where, present, str(error))
     return Finding(what, where, present)
+
+
+def _verify_imported(identity: str) -> Finding:
+    folder = store.folder_of(identity)
+    return _finding(f"imported data set {identity}", folder, True, lambda: intake.verify(identity))
 
 
 def _verify_shipped(family: Family) -> list[Finding]:

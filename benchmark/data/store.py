@@ -220,7 +220,9 @@ def read_episodes(identity: str, episodes: Iterable[Mapping[str, Any]]) -> Datas
 
 
 def _damaged(identity: str, what: str) -> DataError:
+    again = (
+        "is recorded again when it is next opened" if identity.startswith("omrl/") else "can be got anew then"
+    )
     return DataError(
-        f"the Minari data set {folder_of(identity)} is damaged: {what}. Delete this folder; {identity} is "
-        "recorded again when it is next opened."
+        f"the Minari data set {folder_of(identity)} is damaged: {what}. Delete this folder; {identity} {again}."
     )

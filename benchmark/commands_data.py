@@ -1,0 +1,230 @@
+"""What the verbs of `data` do."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from benchmark.console import console, progress_bar
+from benchmark.errors import ConfigError
+from benchmark.files import write_text
+
+if TYPE_CHECKING:
+    from benchmark.data.dataset import Dataset
+    from benchmark.data.exchange.checks import Check
+
+
+def collect(options: argparse.Namespace) -> None:
+    """Train behaviour policies anew; the shipped ones stay until you copy the file over them."""
+    from safetensors import SafetensorError
+
+    from benchmark.data.collect import collect
+    from benchmark.data.recipe import read_recipe, recipe_path
+    from benchmark.errors import RunError
+    from benchmark.families import family
+
+    name = family(options.family).name
+    used = read_recipe(Path(options.recipe) if options.recipe else recipe_path(name))
+    if used.family != name:
+        raise ConfigError(f"{options.recipe} is a recipe of {used.family}, not of {name}.")
+    out = Path(options.out) / name
+    with progress_bar(f"training {name}", used.steps * used.shares) as (progress, task):
+        snapshots = collect(
+            used, out, options.processes, lambda steps: progress.update(task, completed=steps)
+        )
+    path, recipe = out / f"{name}.safetensors", out / f"{name}.toml"
+    try:
+        snapshots.save(path)
+        write_text(recipe, used.to_toml())
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"the snapshots cannot be written to {out}: {error}. The checkpoints stay; free some space, then the same "
+            "command goes on."
+        ) from error
+    console.print(
+        f"snapshots of {snapshots.tasks} tasks: {path}; their recipe: {recipe}; learning curves beside them.\n"
+        "To make them the family's behaviour, copy the two files to datasets/snapshots/ and datasets/recipes/, then "
+        f"python -m benchmark data catalog --family {name} and data card --family {name}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def record(options: argparse.Namespace) -> None:
+    """Record a data set in Minari's form and in the cache, or find that it is there."""
+    from benchmark.data import store
+    from benchmark.data.open import record_dataset
+    from benchmark.families import family
+
+    with progress_bar(f"data {options.family} {options.tier} {options.size}") as (progress, task):
+        dataset = record_dataset(
+            family(options.family).name,
+            options.tier,
+            options.size,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        progress.update(task, total=1, completed=1)
+    console.print(
+        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes\n"
+        f"content sha256 {dataset.content_hash}\nMinari {store.folder_of(dataset.id)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def catalog(options: argparse.Namespace) -> None:
+    """Measure references, record all small data sets, write the catalog entry."""
+    from benchmark.data import standardise
+
+    with progress_bar("references") as (progress, task):
+        standardise.measure(
+            options.family, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    with progress_bar("content hashes") as (progress, task):
+        standardise.add_hashes(
+            options.family, options.sizes,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    console.print("datasets/catalog.toml is up to date")
+
+
+def list_sets(options: argparse.Namespace) -> None:
+    """All data sets of the catalog."""
+    from benchmark.data.exchange.intake import imported
+    from benchmark.data.overview import listing
+
+    for one in listing():
+        here = [name for name, there in (("Minari", one.stored), ("cache", one.cached)) if there]
+        sizes = f"{one.id:34} {one.transitions:>10,} transitions  {one.content_hash[:12]}"
+        console.print(f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, soft_wrap=True)
+    console.print(
+        "Whatever is not here is recorded when a run asks for it, or by: data record", highlight=False
+    )
+    for identity in imported():
+        console.print(f"{identity}  imported, not the standard's", highlight=False, soft_wrap=True)
+
+
+def verify(options: argparse.Namespace) -> None:
+    """Check everything's hash; fails if anything is damaged."""
+    from benchmark.data.overview import verify, verify_all
+    from benchmark.errors import DataError
+
+    with progress_bar("verifying") as (progress, task):
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        findings = verify_all(show) if options.all else verify(options.family, options.tier, options.size)
+    for one in findings:
+        state = "not here" if not one.present else "DAMAGED" if one.problem else "good"
+        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, soft_wrap=True)
+    damaged = [one.problem for one in findings if one.problem]
+    if damaged:
+        raise DataError("\n".join(damaged))
+
+
+def card(options: argparse.Namespace) -> None:
+    """Write a family's card and its picture."""
+    from benchmark.data.card import write_card
+    from benchmark.families import family
+
+    with progress_bar("card") as (progress, task):
+        paths = write_card(
+            family(options.family).name,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    for path in paths:
+        console.print(f"wrote {path}", highlight=False)
+
+
+def import_data(options: argparse.Namespace) -> None:
+    """Take in data of another project's format, and report what disagrees."""
+    from benchmark.data.exchange import d4rl, macaw
+    from benchmark.data.exchange.intake import assigned, imported_id, take_in
+    from benchmark.families import family
+
+    one, paths = family(options.family), [Path(path) for path in options.paths]
+    imported_id(one, options.name)
+    if options.origin == "macaw":
+        files, read = macaw.find_tasks(one, paths, options.tasks), macaw.read_portions
+    else:
+        numbers = range(len(paths)) if options.tasks is None else options.tasks
+        files, read = assigned(one, paths, numbers), d4rl.read_portions
+    origin = {"format": options.origin, "files": {str(task): path.name for task, path in files.items()}}
+    with progress_bar(f"importing {options.name}") as (progress, task):
+        portions = read(one, files, lambda done, total: progress.update(task, completed=done, total=total))
+        dataset, checks = take_in(one, options.name, portions, origin)
+    _print_taken(dataset, checks)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write one task's data as a D4RL file."""
+    from benchmark.data import catalog
+    from benchmark.data.exchange.d4rl import write_task
+    from benchmark.data.open import open_dataset
+    from benchmark.errors import ConfigError, DataError
+    from benchmark.families import family
+
+    one, path = family(options.family), Path(options.to)
+    if options.task not in range(one.tasks):
+        raise ConfigError(f"{one.id} has no task {options.task}; its tasks are 0 to {one.tasks - 1}.")
+    if path.exists():
+        raise DataError(f"{path} is there already; choose another --to, or delete it first.")
+    with progress_bar(f"data {one.name} {options.tier} {options.size}") as (progress, task):
+        dataset = open_dataset(
+            one.name,
+            options.tier,
+            options.size,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        progress.update(task, total=1, completed=1)
+    write_task(one, dataset, options.task, catalog.references(one.name), path)
+    console.print(
+        f"task {options.task} of {dataset.id} in D4RL's layout: {path}", highlight=False, soft_wrap=True
+    )
+
+
+def relabel(options: argparse.Namespace) -> None:
+    """Make data of a known body into data of a family's tasks."""
+    from benchmark.data.exchange.intake import take_in
+    from benchmark.data.exchange.minari_source import open_source
+    from benchmark.data.exchange.relabel import check_fits, relabelled
+    from benchmark.families import family
+
+    one = family(options.family)
+    tasks = list(range(one.tasks)) if options.tasks is None else options.tasks
+    source = open_source(options.origin)
+    check_fits(source, one, tasks)
+    with progress_bar(f"relabelling {options.origin}") as (progress, task):
+        portions = relabelled(
+            source,
+            one,
+            tasks,
+            options.transitions,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+        origin = {"format": "minari", "relabelled_from": options.origin, "metadata": source.summary()}
+        dataset, checks = take_in(one, options.name, portions, origin)
+    _print_taken(dataset, checks)
+
+
+def _print_taken(dataset: "Dataset", checks: "list[Check]") -> None:
+    """What was taken in, and what of it could be checked."""
+    table = Table(title="what was checked", title_justify="left")
+    for heading in ("what", "against", "compared", "disagree", "largest deviation", "tolerance"):
+        table.add_column(heading)
+    for one in checks:
+        if one.checked:
+            cells = (f"{one.checked:,}", f"{one.disagree:,}", f"{one.largest:.3g}", f"{one.tolerance:.3g}")
+        else:
+            cells = ("-", "-", "-", "-")
+        table.add_row(one.what, one.against, *cells)
+    console.print(table)
+    console.print(
+        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes, not data of the standard\n"
+        f"content sha256 {dataset.content_hash}\n"
+        f"train on it: python -m benchmark run --data {dataset.id} --family {dataset.id.split('/')[1]}",
+        highlight=False,
+        soft_wrap=True,
+    )

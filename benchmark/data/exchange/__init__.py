@@ -1,0 +1,1 @@
+"""Other people's data: importers, exporters and relabelling."""

@@ -1,0 +1,152 @@
+"""D4RL's HDF5 layout, one task per file, read and written with h5py alone.
+
+    row                   0  1  ...  199 | 200 201 ...      episodes one after another, in the order of time
+    observations (row, observation), actions (row, action), rewards (row,)
+    terminals (row,)      the step ended in a true terminal state
+    timeouts (row,)       the episode was cut off after the step
+    next_observations     optional: what the step led to
+
+Without next_observations the last step of an episode that was cut off has no observation after it and is left out;
+a terminal step gets its own observation for it, because the value of a terminal state is zero whatever it is.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.dataset import Dataset, Progress, no_progress
+from benchmark.data.exchange.checks import common_checks, frames_of_rows
+from benchmark.data.exchange.hdf5 import column, flags, opened, row_count
+from benchmark.data.exchange.intake import Portion, as_dataset, columns_of
+from benchmark.data.references import References
+from benchmark.errors import DataError
+from benchmark.families.family import Family
+from benchmark.files import write_atomically
+
+KEYS = ("observations", "actions", "rewards", "terminals")
+
+
+def read_portions(
+    family: Family, files: Mapping[int, Path], progress: Progress = no_progress
+) -> Iterator[Portion]:
+    """The portions of these tasks, one file in memory at a time; raises DataError for files that do not fit."""
+    for done, (task, path) in enumerate(files.items()):
+        progress(done, len(files))
+        with opened(path, KEYS) as file:
+            portion = _portion(family, task, file)
+        yield portion
+    progress(len(files), len(files))
+
+
+def _portion(family: Family, task: int, file: h5py.File) -> Portion:
+    rows = row_count(file, "observations")
+    observations = column(file, "observations", rows, family.observation_size)
+    actions = column(file, "actions", rows, family.action_size)
+    rewards, terminals = column(file, "rewards", rows), flags(file, "terminals", rows)
+    following = None
+    if "next_observations" in file:
+        following = column(file, "next_observations", rows, family.observation_size)
+    ends = _ends(file, rows, terminals, observations, following)
+    kept = np.ones(rows, np.bool_)
+    if following is None:
+        kept[ends & ~terminals] = False
+        if not kept.any():
+            raise DataError(f"{file.filename}: no episode has more than one step; nothing can be taken in.")
+    lengths, finals = _episodes(ends, kept, observations, following)
+    first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    frames = np.arange(kept.sum()) + np.repeat(np.arange(len(lengths)), lengths)
+    together = np.empty((len(frames) + len(lengths), family.observation_size), np.float32)
+    together[frames] = observations[kept]
+    together[frames[first + lengths - 1] + 1] = finals
+    flagged = terminals[kept]
+    ready = columns_of(task, together, actions[kept], rewards[kept], lengths, flagged[first + lengths - 1])
+    return Portion(ready, common_checks(family, as_dataset(f"task {task}", ready), flagged))
+
+
+def _ends(
+    file: h5py.File, rows: int, terminals: NDArray[np.bool_], observations: NDArray[np.float32],
+    following: NDArray[np.float32] | None,
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Whether an episode ends with a row: flags say so, else that the next observation is not the next row's."""
+    if "timeouts" in file:
+        ends = terminals | flags(file, "timeouts", rows)
+    elif following is not None:
+        ends = terminals.copy()
+        ends[:-1] |= (following[:-1] != observations[1:]).any(1)
+    else:
+        raise DataError(
+            f"{file.filename} has neither timeouts nor next_observations, so where episodes end is not known. "
+            "Add timeouts: 1 at the last step of every episode that did not end in a terminal state."
+        )
+    ends[-1] = True
+    return ends
+
+
+def _episodes(
+    ends: NDArray[np.bool_], kept: NDArray[np.bool_], observations: NDArray[np.float32],
+    following: NDArray[np.float32] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:  # fmt: skip
+    """Lengths and final observations of the episodes that keep a row at least."""
+    last = np.flatnonzero(ends)
+    before = np.concatenate([[0], np.cumsum(kept)])
+    lengths = before[last + 1] - before[np.concatenate([[0], last[:-1] + 1])]
+    finals = observations[last] if following is None else following[last]
+    return lengths[lengths > 0], finals[lengths > 0]
+
+
+def write_task(family: Family, dataset: Dataset, task: int, references: References, path: Path) -> None:
+    """Write one task's data as a D4RL file; what they are is in the attributes of the file.
+
+    Raises DataError where the file is there already, where the task has no data, or the disk does not take it.
+    """
+    if path.exists():
+        raise DataError(f"{path} is there already; choose another --to, or delete it first.")
+    episodes = dataset.episodes_of_task(task)
+    columns = task_columns(dataset, episodes)
+    attributes = {
+        "data": dataset.id,
+        "content_hash": dataset.content_hash,
+        "family": family.id,
+        "task": task,
+        "task_parameter": family.parameters[task],
+        "ref_min_score": references.random[task],
+        "ref_max_score": references.expert[task],
+    }
+
+    def write(temporary: Path) -> None:
+        with h5py.File(temporary, "w") as file:
+            file.attrs.update(attributes)
+            for name, values in columns.items():
+                file.create_dataset(name, data=values, compression="gzip", compression_opts=4)
+
+    try:
+        write_atomically(path, write)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"{path} cannot be written: {error}. Free some space, or choose another --to."
+        ) from error
+
+
+def task_columns(dataset: Dataset, episodes: range) -> dict[str, NDArray[Any]]:
+    """D4RL's columns of these episodes of one task, by name."""
+    rows = slice(int(dataset.row_starts[episodes.start]), int(dataset.row_starts[episodes.stop]))
+    frames = frames_of_rows(dataset)[rows]
+    last = dataset.row_starts[episodes.start + 1 : episodes.stop + 1] - 1 - rows.start
+    terminated = np.asarray(dataset.terminated[episodes.start : episodes.stop])
+    terminals, timeouts = np.zeros(len(frames), np.bool_), np.zeros(len(frames), np.bool_)
+    terminals[last], timeouts[last] = terminated, ~terminated
+    lengths = dataset.lengths[episodes.start : episodes.stop]
+    return {
+        "observations": dataset.observations[frames],
+        "actions": np.asarray(dataset.actions[rows]),
+        "rewards": np.asarray(dataset.rewards[rows]),
+        "next_observations": dataset.observations[frames + 1],
+        "terminals": terminals,
+        "timeouts": timeouts,
+        "infos/action_log_probs": np.asarray(dataset.log_probs[rows]),
+        "infos/snapshot": np.repeat(dataset.snapshots[episodes.start : episodes.stop], lengths),
+    }

@@ -1,0 +1,71 @@
+"""Columns of HDF5 files that strangers wrote: every one is checked before it is used."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import DataError
+
+
+@contextmanager
+def opened(path: Path, keys: tuple[str, ...]) -> Iterator[h5py.File]:
+    """The file, open for reading; DataError where it is missing, damaged or lacks one of these keys."""
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [key for key in keys if not isinstance(file.get(key), h5py.Dataset)]
+            if missing:
+                raise DataError(
+                    f"{path} has no {' and no '.join(missing)}; it has {', '.join(file) or 'nothing'}. "
+                    "Check that it is of the format given by --from."
+                )
+            yield file
+    except (OSError, RuntimeError) as error:  # what h5py raises for files that are cut off or overwritten
+        raise DataError(
+            f"{path} cannot be read as HDF5: {error}. Check the path, or get the file anew."
+        ) from error
+
+
+def column(file: h5py.File, key: str, rows: int, width: int | None = None) -> NDArray[np.float32]:
+    """A column of numbers, (rows, width), or (rows,) where `width` is None and the file may say (rows, 1).
+
+    Raises DataError where it has another shape or type, or holds what is not finite in 32 bits.
+    """
+    found = file[key]
+    wanted = [(rows, width)] if width is not None else [(rows,), (rows, 1)]
+    if found.shape not in wanted:
+        raise DataError(
+            f"{file.filename}: {key} has the shape {found.shape} instead of {wanted[0]}. Check that --family is "
+            "the one these data are of; observations of other libraries' bodies differ: see data relabel."
+        )
+    if found.dtype.kind not in "biuf":
+        raise DataError(f"{file.filename}: {key} is of type {found.dtype}, not of numbers.")
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = found[()].astype(np.float32).reshape(wanted[0])
+    broken = np.flatnonzero(~np.isfinite(values).reshape(rows, -1).all(1))
+    if len(broken):
+        raise DataError(
+            f"{file.filename}: {key} holds {len(broken)} row(s) that are not finite numbers, the first is row "
+            f"{broken[0]}. Leave them out of the file."
+        )
+    return values
+
+
+def flags(file: h5py.File, key: str, rows: int) -> NDArray[np.bool_]:
+    """A column of yes and no, (rows,); DataError where it holds anything but 0 and 1."""
+    values = column(file, key, rows)
+    if not np.isin(values, (0, 1)).all():
+        raise DataError(f"{file.filename}: {key} holds other values than 0 and 1.")
+    return values.astype(np.bool_)
+
+
+def row_count(file: h5py.File, key: str) -> int:
+    """Number of rows of a column; DataError where there are none."""
+    shape: tuple[Any, ...] = file[key].shape
+    if not shape or shape[0] == 0:
+        raise DataError(f"{file.filename}: {key} has no rows.")
+    return int(shape[0])

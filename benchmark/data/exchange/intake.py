@@ -1,0 +1,245 @@
+"""Taking data in that are not the standard's: under a name of their own, stored as the standard's are.
+
+    imported/<family>/<name>-v0      Minari data set with what it is, where it comes from, what was checked;
+                                     flat cache by content hash
+
+Tasks arrive one after another and are spooled to files, so that memory holds one of them at a time. Who acted is
+not known: `log_probs` are NaN and `snapshots` UNKNOWN, so no content of this kind can have a hash of the standard.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from minari.dataset.minari_storage import MinariStorage
+from numpy.typing import NDArray
+
+from benchmark.data import cache, store
+from benchmark.data.dataset import COLUMNS, Dataset, check_consistent, raw_bytes
+from benchmark.data.exchange.checks import Check, joined
+from benchmark.errors import ConfigError, DataError
+from benchmark.families.family import Family
+
+NAMESPACE = "imported"
+UNKNOWN = -2
+"""Number of the snapshot where it is not known who acted."""
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """The data of one task."""
+
+    columns: Columns
+    """As in a data set, all of one task."""
+    checks: Sequence[Check] = ()
+    """What was checked of them."""
+
+
+def imported_id(family: Family, name: str) -> str:
+    """The identity of imported data; ConfigError where the name does not fit in one."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ConfigError(
+            f"--name '{name}' does not fit: it takes small letters, digits and single hyphens, such as "
+            f"published-mixed; the data set is then {NAMESPACE}/{family.name}/published-mixed-v0."
+        )
+    return f"{NAMESPACE}/{family.name}/{name}-v0"
+
+
+def assigned(family: Family, paths: Sequence[Path], tasks: Sequence[int]) -> dict[int, Path]:
+    """One file per task, in order of tasks; ConfigError unless the tasks are some of the family's, each once."""
+    if len(paths) != len(tasks) or len(set(tasks)) != len(tasks):
+        raise ConfigError(
+            f"{len(paths)} files for the tasks {' '.join(map(str, tasks))}: one file for each of several "
+            "different tasks is needed. Say --tasks, in the order of the files."
+        )
+    beyond = [task for task in tasks if task not in range(family.tasks)]
+    if beyond:
+        raise ConfigError(
+            f"{family.id} has no task {beyond[0]}; its tasks are 0 to {family.tasks - 1}. Say --tasks, in the "
+            "order of the files."
+        )
+    return dict(sorted(zip(tasks, paths, strict=True)))
+
+
+def columns_of(
+    task: int, observations: NDArray[np.floating], actions: NDArray[np.floating], rewards: NDArray[np.floating],
+    lengths: NDArray[np.integer], terminated: NDArray[np.bool_],
+) -> Columns:  # fmt: skip
+    """Columns of one task's episodes; see `Dataset` for the shapes."""
+    episodes = len(lengths)
+    return {
+        "observations": observations,
+        "actions": actions,
+        "rewards": rewards,
+        "log_probs": np.full(len(rewards), np.nan),
+        "tasks": np.full(episodes, task),
+        "snapshots": np.full(episodes, UNKNOWN),
+        "lengths": lengths,
+        "terminated": terminated,
+    }
+
+
+def as_dataset(identity: str, columns: Columns) -> Dataset:
+    """The columns in the types of a data set."""
+    return Dataset(
+        identity, **{name: columns[name].astype(kind, copy=False) for name, kind in COLUMNS.items()}
+    )
+
+
+class Spool:
+    """Columns that grow task by task in files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def append(self, columns: Columns) -> None:
+        """Put the columns of one more task at the end."""
+        for name, kind in COLUMNS.items():
+            rows, *rest = columns[name].shape
+            with (self._folder / name).open("ab") as file:
+                file.write(raw_bytes(columns[name], kind))
+            self._shapes[name] = (self._shapes.get(name, (0,))[0] + rows, *rest)
+
+    def dataset(self, identity: str) -> Dataset:
+        """All of it, memory-mapped."""
+        arrays = {
+            name: np.memmap(self._folder / name, dtype=COLUMNS[name], mode="r", shape=shape)
+            for name, shape in self._shapes.items()
+        }
+        return Dataset(identity, **arrays)
+
+
+def take_in(
+    family: Family, name: str, portions: Iterator[Portion], origin: Mapping[str, Any]
+) -> tuple[Dataset, list[Check]]:
+    """Store portions, in rising order of tasks, as imported data; returns them and what was checked.
+
+    Raises DataError where there are data of that name, or the very same under another name, or the disk does not
+    take them; ConfigError for a name that does not fit. Nothing is left behind by a failure.
+    """
+    identity = imported_id(family, name)
+    checks: list[Check] = []
+    if store.present(identity):
+        raise DataError(
+            f"{identity} is there already ({store.folder_of(identity)}); choose another --name, or delete that "
+            "folder first."
+        )
+    try:
+        cache.root().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".incoming-", dir=cache.root()) as folder:
+            spool = Spool(Path(folder))
+            for portion in portions:
+                spool.append(portion.columns)
+                checks += portion.checks
+            dataset = spool.dataset(identity)
+            check_consistent(dataset)
+            return _stored(family, dataset, joined(checks), origin), joined(checks)
+    except OSError as error:
+        raise DataError(
+            f"the data cannot be spooled to {cache.root()}: {error}. Free some space, or set OMRL_CACHE to "
+            "another folder."
+        ) from error
+
+
+def _stored(family: Family, dataset: Dataset, checks: list[Check], origin: Mapping[str, Any]) -> Dataset:
+    """Write cache and Minari form, both or none; returns the cached data set."""
+    content_hash = dataset.content_hash
+    folder = cache.folder_of(content_hash)
+    if folder.exists():
+        raise DataError(
+            f"the very same data are here under another name (see {folder / cache.MANIFEST}). Use them, or "
+            "delete that folder and the Minari data set it names."
+        )
+    try:
+        cache.write(dataset)
+        store.write(family, dataset, _describe(family, content_hash, checks, origin))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return cache.load(dataset.id, content_hash)
+
+
+def _describe(
+    family: Family, content_hash: str, checks: list[Check], origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "algorithm_name": "unknown",
+        "author": {"see the origin"},
+        "description": (
+            f"NOT data of the standard: imported or relabelled data for the task family {family.id}. infos hold "
+            f"task, snapshot ({UNKNOWN}: unknown) and log_prob (NaN: unknown)."
+        ),
+        "standard": False,
+        "origin": dict(origin),
+        "checks": [asdict(check) for check in checks],
+        "licence": "that of the origin",
+        "family": family.id,
+        "content_hash": content_hash,
+        "task_parameter": family.parameter,
+        "task_parameters": family.parameters.tolist(),
+        "splits": {key: asdict(split) for key, split in family.splits.items()},
+    }
+
+
+def open_imported(family: Family, identity: str) -> Dataset:
+    """Imported data of a family, memory-mapped from the cache, which is made anew from Minari where it is gone.
+
+    Raises ConfigError where the identity is not one of imported data; DataError where they are not here, damaged,
+    or of another family.
+    """
+    if not identity.startswith(f"{NAMESPACE}/"):
+        raise ConfigError(
+            f"--data '{identity}' is not imported data: their names begin with {NAMESPACE}/. Data of the "
+            "standard are chosen by --tier and --size."
+        )
+    if not store.present(identity):
+        here = ", ".join(imported()) or "none"
+        raise DataError(f"{identity} is not here. Imported data sets: {here}.")
+    made_for, content_hash = _identified(identity)
+    if made_for != family.id:
+        raise DataError(f"{identity} is data of {made_for}, not of {family.id}; give --family accordingly.")
+    if not cache.present(content_hash):
+        cache.write(store.ingest(identity))
+    return cache.load(identity, content_hash)
+
+
+def _identified(identity: str) -> tuple[str, str]:
+    """Family identity and content hash that the Minari form says, every byte of it sound; DataError otherwise."""
+    store.verify_files(identity)
+    try:
+        metadata = MinariStorage.read(store.folder_of(identity) / "data").metadata
+        return str(metadata["family"]), str(metadata["content_hash"])
+    except store.UNREADABLE as error:
+        raise DataError(
+            f"{store.folder_of(identity)} is not imported data ({error}). Import it: data import."
+        ) from error
+
+
+def verify(identity: str) -> None:
+    """Raise DataError unless imported data are sound, in both forms as far as they are here."""
+    _, content_hash = _identified(identity)
+    if store.ingest(identity).content_hash != content_hash:
+        raise DataError(
+            f"{store.folder_of(identity)} does not have the content hash that its metadata say. Delete this "
+            "folder, and import the data again."
+        )
+    if cache.present(content_hash):
+        cache.load(identity, content_hash)
+
+
+def imported() -> list[str]:
+    """Identities of all imported data that are here."""
+    root = store.folder_of(NAMESPACE)
+    return sorted(
+        f"{NAMESPACE}/{path.parent.name}/{path.name}"
+        for path in root.glob("*/*-v0")
+        if not path.name.startswith(".")
+    )

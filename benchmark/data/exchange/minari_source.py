@@ -1,0 +1,156 @@
+"""Reading any Minari data set of a known body: Gymnasium's half-cheetah and ant, and data of this project's form."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from minari.dataset.minari_storage import MinariStorage
+from numpy.typing import NDArray
+
+from benchmark import families
+from benchmark.data import store
+from benchmark.errors import DataError
+from benchmark.families.family import Array, Family
+
+BODIES = {"HalfCheetah": "half-cheetah", "Ant": "ant"}
+"""Names of Gymnasium's environments without their version, and of the bodies."""
+BODY_OF_FAMILY = {"cheetah-dir": "half-cheetah", "cheetah-vel": "half-cheetah", "ant-dir": "ant"}
+"""Families that data can be relabelled into, or from, and their bodies."""
+WIDTHS = {"half-cheetah": (17,), "ant": (27, 105, 111)}
+"""Lengths of Gymnasium's observations without the place; contact forces come last and are left out."""
+CONTROL_COSTS = {"half-cheetah": 0.1}
+"""Gymnasium's weight of |a|^2 in the reward, where its environment does not say another."""
+
+
+@dataclass(frozen=True)
+class SourceEpisode:
+    """An episode as it was stored."""
+
+    observations: Array
+    """(step + 1, observation)"""
+    actions: Array
+    """(step, action)"""
+    rewards: Array
+    """(step,)"""
+    terminated: bool
+    """Whether it ended in a true terminal state."""
+    infos: Mapping[str, Any]
+    """What the environment told beside, (step + 1, ...) or (step, ...)."""
+    task: int | None
+    """Task of the family that recorded it; None where there was none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Minari data set of a known body."""
+
+    id: str
+    body: str
+    """`half-cheetah` or `ant`."""
+    family: Family | None
+    """The family of this project that it was recorded for, or None for Gymnasium's own environment."""
+    settings: Mapping[str, Any]
+    """Settings of Gymnasium's environment that differ from its defaults."""
+    storage: Any
+    """Minari's storage."""
+
+    def summary(self) -> dict[str, str]:
+        """What its metadata say of its origin, as texts."""
+        metadata = dict(self.storage.metadata)
+        names = ("algorithm_name", "author", "code_permalink", "content_hash", "licence", "env_spec")
+        return {name: str(metadata[name]) for name in names if metadata.get(name)}
+
+    def episodes(self) -> Iterator[SourceEpisode]:
+        """All episodes, in order; raises DataError where one is damaged or does not fit the body."""
+        try:
+            for one in self.storage.get_episodes(range(self.storage.total_episodes)):
+                yield _episode(self, one)
+        except store.UNREADABLE as error:
+            raise DataError(
+                f"the Minari data set {self.id} is damaged: {error}. Get it anew, from where it came."
+            ) from error
+
+
+def open_source(identity: str) -> Source:
+    """The data set; raises DataError where it is not here, damaged, or of a body that is not known."""
+    folder = store.folder_of(identity) / "data"
+    if not folder.exists():
+        raise DataError(
+            f"there is no Minari data set {identity} ({folder}). Get it with: minari download {identity}"
+        )
+    if (folder / store.SUMS).exists():
+        store.verify_files(identity)
+    try:
+        storage = MinariStorage.read(folder)
+        metadata = dict(storage.metadata)
+        spec = metadata.get("env_spec") or "{}"
+        spec = json.loads(spec) if isinstance(spec, str) else {}
+    except store.UNREADABLE as error:
+        raise DataError(
+            f"the Minari data set {folder} is damaged: {error}. Get it anew, from where it came."
+        ) from error
+    family = _own_family(str(metadata.get("family", "")))
+    body = BODY_OF_FAMILY[family.name] if family else _body_of(identity, str(spec.get("id")))
+    settings = spec.get("kwargs") or {}
+    changed = [name for name in ("frame_skip", "xml_file") if name in settings and family is None]
+    if changed:
+        raise DataError(
+            f"the Minari data set {identity} was recorded with another {' and '.join(changed)} than the "
+            f"{body}'s own: it has other physics, and cannot be relabelled."
+        )
+    return Source(identity, body, family, settings, storage)
+
+
+def _own_family(name: str) -> Family | None:
+    """The family of this project that data say they were recorded for."""
+    known = {families.family(short).id: short for short in BODY_OF_FAMILY}
+    return families.family(known[name]) if name in known else None
+
+
+def _body_of(identity: str, environment: str) -> str:
+    found = re.fullmatch(r"(?:\w+/)*(\w+)-v\d+", environment)
+    if not found or found.group(1) not in BODIES:
+        raise DataError(
+            f"the Minari data set {identity} is of the environment '{environment}'; what can be relabelled is "
+            f"data of {' and '.join(BODIES)} in any version, and of {', '.join(BODY_OF_FAMILY)}."
+        )
+    return BODIES[found.group(1)]
+
+
+def _episode(source: Source, one: Mapping[str, Any]) -> SourceEpisode:
+    """The stored episode in 64 bits; DataError where its shapes do not fit the body or a number is not finite."""
+    arrays = [np.asarray(one[key], np.float64) for key in ("observations", "actions", "rewards")]
+    observations, actions, rewards = arrays
+    steps, family = len(rewards), source.family
+    widths = (family.observation_size,) if family else WIDTHS[source.body]
+    actuators = 6 if source.body == "half-cheetah" else 8
+    where = f"the Minari data set {source.id}, episode {one['id']}"
+    shapes = (observations.shape[0], actions.shape, observations[0].size)
+    if steps == 0 or shapes[:2] != (steps + 1, (steps, actuators)) or shapes[2] not in widths:
+        raise DataError(
+            f"{where}: observations {observations.shape} and actions {actions.shape} are not those of the "
+            f"{source.body} ({' or '.join(map(str, widths))} and {actuators} numbers), one observation more than "
+            f"the {steps} actions. It was recorded with another body, or with the place in the observation."
+        )
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise DataError(f"{where} holds numbers that are not finite. Leave it out of the data set.")
+    infos = one["infos"] or {}
+    task = int(infos["task"]) if family and "task" in infos else None
+    terminated = bool(np.asarray(one["terminations"])[-1])
+    return SourceEpisode(observations, actions, rewards, terminated, infos, task)
+
+
+def info(episode: SourceEpisode, name: str, steps: int) -> NDArray[np.float64] | None:
+    """The last `steps` entries of an info, (steps, ...); None where it is absent, shorter or not finite."""
+    if name not in episode.infos or isinstance(episode.infos[name], Mapping):
+        return None
+    values = np.asarray(episode.infos[name])
+    if values.dtype.kind not in "iuf" or values.ndim == 0 or not len(values) >= steps:
+        return None
+    if len(values) > len(episode.rewards) + 1:
+        return None
+    chosen = values[-steps:].astype(np.float64)
+    return chosen if np.isfinite(chosen).all() else None

@@ -1,0 +1,95 @@
+"""What observations say of a body's state and speed, and rewards from speeds.
+
+Half-cheetah, exactly: MuJoCo's Euler step is qpos' = qpos + h qvel', and the torso of an observation lags one
+sub-step h behind qpos, so x = torso x + h * qvel x in every observation but the first after a reset, where nothing
+lags. Ant and others do not see their place: speeds from velocities at both ends of a step are an approximation.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.families.cheetah import TORSO_HEIGHT
+from benchmark.families.family import Array, Family, State
+
+HIDDEN = {"cheetah-dir": 1, "cheetah-vel": 1, "ant-dir": 2, "walker-params": 1, "hopper-params": 1}
+"""Leading coordinates of qpos (the place) that observations leave out, of families whose state they hold else."""
+CHEETAH_X, CHEETAH_VELOCITY = 17, 8
+"""Places of the torso's x and of the root's velocity in an observation of the half-cheetah."""
+ANT_VELOCITY = 13
+"""Place of the torso's velocity in an observation of the ant."""
+SLOPE_STEP = 1e-6
+"""Metres per second between two speeds whose rewards are compared."""
+
+
+def state_of(family: Family, observations: NDArray[np.floating]) -> State | None:
+    """The states (row, ...) of observations (row, observation), their place put to zero; None where not known."""
+    hidden = HIDDEN.get(family.name)
+    if hidden is None:
+        return None
+    exact, model = observations.astype(np.float64), family.model(0)
+    seen = model.nq - hidden
+    qpos = np.concatenate([np.zeros((len(exact), hidden)), exact[:, :seen]], axis=1)
+    return State(qpos, exact[:, seen : seen + model.nv], np.zeros((len(exact), 3)))
+
+
+def sub_step(family: Family) -> float:
+    """Seconds of one step of the simulator."""
+    return float(family.model(0).opt.timestep)
+
+
+def cheetah_positions(family: Family, observations: NDArray[np.floating], first: NDArray[np.bool_]) -> Array:
+    """The root's x (frame,) in metres from observations (frame, 20) of whole episodes.
+
+    `first` (frame,) marks the first ones of episodes. Whether they follow a reset, or a part that was cut off, is
+    seen from the torso's height, which lags as x does.
+    """
+    height, forward, upward = 0, CHEETAH_VELOCITY, CHEETAH_VELOCITY + 1
+    exact = {
+        place: observations[:, place].astype(np.float64)
+        for place in (height, forward, upward, CHEETAH_X, CHEETAH_X + 2)
+    }
+    fallen = sub_step(family) * exact[upward]
+    ahead = exact[height] + TORSO_HEIGHT - exact[CHEETAH_X + 2]
+    after_reset = first & (np.abs(ahead) <= np.abs(ahead - fallen))
+    lag = np.where(after_reset, 0.0, sub_step(family))
+    return np.asarray(exact[CHEETAH_X] + lag * exact[forward])
+
+
+def mean_ends(velocities: NDArray[np.floating]) -> Array:
+    """Means (step, ...) of velocities (step + 1, ...) at both ends of every step: an approximation."""
+    exact = velocities.astype(np.float64)
+    return np.asarray((exact[1:] + exact[:-1]) / 2)
+
+
+def rewards_of_velocity(
+    family: Family, parameters: Array, velocities: Array, actions: NDArray[np.floating]
+) -> Array:
+    """Rewards (row,) of one control step at mean velocities (row, 2) of the torso in the plane, m/s.
+
+    The reward is the family's own function, of states that are made up: nothing but the place changes.
+    """
+    rest = np.zeros((len(velocities), 3))
+    moved = rest.copy()
+    moved[:, :2] = velocities * family.control_step
+    exact = actions.astype(np.float64)
+    return family.reward(parameters, State(rest, rest, rest), exact, State(moved, rest, moved))
+
+
+def corrected_by_rewards(
+    family: Family, parameters: Array, velocities: Array, actions: NDArray[np.floating], rewards: Array
+) -> Array:
+    """Velocities (row, 2) moved along the reward's slope to where the recorded rewards (row,) are met.
+
+    For the half-cheetah that gives the speed to the precision of the recorded reward, for the ant the part along
+    the recorded task's heading; what the reward does not depend on stays as it is.
+    """
+    at = rewards_of_velocity(family, parameters, velocities, actions)
+    shifts = SLOPE_STEP * np.eye(2)
+    slopes = np.stack(
+        [rewards_of_velocity(family, parameters, velocities + shift, actions) - at for shift in shifts], -1
+    )
+    slopes /= SLOPE_STEP
+    steepness = np.square(slopes).sum(-1)
+    known = steepness > 0.5  # a reward's kink between the two speeds leaves less
+    steps = np.where(known, (rewards - at) / np.where(known, steepness, 1.0), 0.0)
+    return np.asarray(velocities + steps[:, None] * slopes)

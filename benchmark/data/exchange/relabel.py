@@ -1,0 +1,229 @@
+"""Relabelling: data of the half-cheetah or the ant of any origin become data of cheetah-dir, cheetah-vel, ant-dir.
+
+The physics of the body is the same in all of them; what a task asks for is computed anew from the speed:
+
+    half-cheetah   1. places in the infos, 2. speeds in the infos, 3. data of this project: places in the
+                   observations, then the recorded rewards, 4. Gymnasium's reward plus its control cost. All are
+                   exact to rounding.
+    ant            1. speeds in the infos, exact; 2. velocities at both ends of a step, an approximation, in data
+                   of this project corrected along the recorded heading by the rewards.
+
+Episodes longer than the horizon are cut into pieces of it, truncated; what is left over shorter is kept. A piece of
+a half-cheetah's run counts x from where it begins, as nothing but the observed place depends on it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.dataset import Progress, no_progress
+from benchmark.data.exchange.checks import Check, compared
+from benchmark.data.exchange.intake import Portion, columns_of
+from benchmark.data.exchange.minari_source import (
+    BODY_OF_FAMILY,
+    CONTROL_COSTS,
+    Source,
+    SourceEpisode,
+    info,
+)
+from benchmark.data.exchange.motion import (
+    ANT_VELOCITY,
+    CHEETAH_VELOCITY,
+    cheetah_positions,
+    corrected_by_rewards,
+    mean_ends,
+    rewards_of_velocity,
+    sub_step,
+)
+from benchmark.errors import ConfigError, DataError, UnknownNameError
+from benchmark.families.cheetah import TORSO_HEIGHT
+from benchmark.families.family import Array, Family
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of an episode of at most the horizon, in the family's observations."""
+
+    observations: NDArray[np.float32]
+    """(step + 1, observation)"""
+    actions: NDArray[np.float32]
+    """(step, action)"""
+    velocities: Array
+    """(step, 2), the torso's in the plane."""
+    terminated: bool
+    route: str
+    """Where the velocities come from."""
+    disagreement: Array
+    """(step,), forward velocity minus the mean of the observed velocities at both ends of the step."""
+
+
+def check_fits(source: Source, family: Family, tasks: Sequence[int]) -> None:
+    """Raise UnknownNameError, DataError or ConfigError unless the source can become data of these tasks."""
+    if family.name not in BODY_OF_FAMILY:
+        raise UnknownNameError("family that data can be relabelled into", family.name, BODY_OF_FAMILY)
+    if BODY_OF_FAMILY[family.name] != source.body:
+        raise DataError(
+            f"{source.id} is data of the {source.body}, but {family.id} has the body {BODY_OF_FAMILY[family.name]}."
+        )
+    beyond = [task for task in tasks if task not in range(family.tasks)]
+    if beyond or not tasks or len(set(tasks)) < len(tasks):
+        raise ConfigError(
+            f"--tasks {' '.join(map(str, tasks))}: different tasks of {family.id} are needed, which has 0 to "
+            f"{family.tasks - 1}."
+        )
+
+
+def relabelled(
+    source: Source, family: Family, tasks: Sequence[int], transitions: int, progress: Progress = no_progress
+) -> Iterator[Portion]:
+    """The portions of these tasks, rising: pieces of the source, spread evenly over it, the same for each task.
+
+    `transitions` bounds the pieces of a task, to the nearest whole piece; there is one at least. Raises ConfigError
+    where it is below 1, DataError for damaged sources.
+    """
+    if transitions < 1:
+        raise ConfigError(f"--transitions {transitions} is too small: it takes 1 or more.")
+    pieces = [piece for episode in source.episodes() for piece in pieces_of(source, family, episode)]
+    if not pieces:
+        raise DataError(f"{source.id} has no episodes.")
+    steps = sum(len(piece.actions) for piece in pieces)
+    count = min(len(pieces), max(1, round(transitions / (steps / len(pieces)))))
+    chosen = [pieces[index] for index in np.arange(count) * len(pieces) // count]
+    for done, task in enumerate(sorted(tasks)):
+        progress(done, len(tasks))
+        yield Portion(_columns(family, task, chosen), _checks(source, chosen) if done == 0 else ())
+    progress(len(tasks), len(tasks))
+
+
+def _columns(family: Family, task: int, pieces: Sequence[Piece]) -> dict[str, NDArray[Any]]:
+    actions = np.concatenate([piece.actions for piece in pieces])
+    velocities = np.concatenate([piece.velocities for piece in pieces])
+    return columns_of(
+        task,
+        np.concatenate([piece.observations for piece in pieces]),
+        actions,
+        rewards_of_velocity(family, family.parameters[task], velocities, actions),
+        np.array([len(piece.actions) for piece in pieces]),
+        np.array([piece.terminated for piece in pieces]),
+    )
+
+
+def _checks(source: Source, pieces: Sequence[Piece]) -> list[Check]:
+    """How the velocities were found, and how far they are from those observed at the ends of a step."""
+    found = []
+    for route in dict.fromkeys(piece.route for piece in pieces):
+        off = np.concatenate([piece.disagreement for piece in pieces if piece.route == route])
+        found.append(
+            compared(f"velocities from {route}", "the observed ones at both ends of a step", off, PLAUSIBLE)
+        )
+        if np.median(np.abs(off)) > PLAUSIBLE:
+            raise DataError(
+                f"{source.id}: velocities from {route} are {np.median(np.abs(off)):.2f} m/s off those observed, in "
+                "the median. Its rewards or infos are not those of Gymnasium's environment."
+            )
+    return found
+
+
+PLAUSIBLE = 1.0
+"""Metres per second by which a step's mean velocity may differ from those at its ends: feet hit the ground."""
+
+
+def pieces_of(source: Source, family: Family, episode: SourceEpisode) -> list[Piece]:
+    """The episode in the family's observations, with velocities, cut at the family's horizon."""
+    cheetah = source.body == "half-cheetah"
+    route, velocities = (_cheetah_motion if cheetah else _ant_motion)(source, episode)
+    place = CHEETAH_VELOCITY if cheetah else ANT_VELOCITY
+    off = velocities[:, 0] - mean_ends(episode.observations[:, place])
+    pieces, steps = [], len(episode.rewards)
+    for start in range(0, steps, family.horizon):
+        stop = min(start + family.horizon, steps)
+        if cheetah:
+            seen = _cheetah_observations(family, source, episode, velocities, start, stop)
+        else:
+            seen = episode.observations[start : stop + 1, : family.observation_size]
+        ended = episode.terminated and stop == steps and not cheetah
+        inside = slice(start, stop)
+        pieces.append(
+            Piece(
+                seen.astype(np.float32), episode.actions[inside].astype(np.float32), velocities[inside], ended, route,
+                off[inside],
+            )
+        )  # fmt: skip
+    return pieces
+
+
+def _cheetah_motion(source: Source, episode: SourceEpisode) -> tuple[str, Array]:
+    """Forward velocities (step, 2), and where they come from."""
+    if source.family is not None:
+        return _own_cheetah_motion(source.family, episode)
+    steps, dt = len(episode.rewards), 0.05
+    qpos = info(episode, "qpos", steps + 1)
+    places = qpos[:, 0] if qpos is not None and qpos.ndim == 2 else info(episode, "x_position", steps + 1)
+    if places is not None:
+        return "places in the infos", _forward(np.diff(places) / dt)
+    speeds = info(episode, "x_velocity", steps)
+    if speeds is not None:
+        return "speeds in the infos", _forward(speeds)
+    cost = float(source.settings.get("ctrl_cost_weight", CONTROL_COSTS["half-cheetah"]))
+    weight = float(source.settings.get("forward_reward_weight", 1.0))
+    effort = np.square(episode.actions).sum(-1)
+    return "rewards", _forward((episode.rewards + cost * effort) / weight)
+
+
+def _own_cheetah_motion(family: Family, episode: SourceEpisode) -> tuple[str, Array]:
+    first = np.arange(len(episode.observations)) == 0
+    places = cheetah_positions(family, episode.observations, first)
+    velocities = _forward(np.diff(places) / family.control_step)
+    if episode.task is None:
+        return "places in the observations", velocities
+    parameter = family.parameters[episode.task]
+    exact = corrected_by_rewards(family, parameter, velocities, episode.actions, episode.rewards)
+    return "places in the observations and rewards", exact
+
+
+def _ant_motion(source: Source, episode: SourceEpisode) -> tuple[str, Array]:
+    """Velocities (step, 2) in the plane, and where they come from."""
+    steps = len(episode.rewards)
+    along = [info(episode, name, steps) for name in ("x_velocity", "y_velocity")]
+    if along[0] is not None and along[1] is not None:
+        return "speeds in the infos", np.stack([along[0], along[1]], -1)
+    observed = mean_ends(episode.observations[:, ANT_VELOCITY : ANT_VELOCITY + 2])
+    if source.family is None or episode.task is None:
+        return "velocities observed (approximate)", observed
+    parameter = source.family.parameters[episode.task]
+    corrected = corrected_by_rewards(source.family, parameter, observed, episode.actions, episode.rewards)
+    return "velocities observed, along the recorded heading by rewards (approximate)", corrected
+
+
+def _forward(speeds: Array) -> Array:
+    return np.stack([speeds, np.zeros_like(speeds)], axis=-1)
+
+
+def _cheetah_observations(
+    family: Family, source: Source, episode: SourceEpisode, velocities: Array, start: int, stop: int
+) -> Array:
+    """Observations (stop - start + 1, 20): the torso's place is where the root is, one sub-step before."""
+    seen = episode.observations[start : stop + 1, :17]
+    if source.family is not None and start == 0:
+        return episode.observations[: stop + 1]
+    places = np.concatenate([[0.0], np.cumsum(velocities[start:stop, 0]) * family.control_step])
+    if start == 0:
+        places += _first_place(episode)
+    lag = np.full(len(seen), sub_step(family))
+    if start == 0:
+        lag[0] = 0.0
+    x = places - lag * seen[:, CHEETAH_VELOCITY]
+    z = seen[:, 0] + TORSO_HEIGHT - lag * seen[:, CHEETAH_VELOCITY + 1]
+    return np.concatenate([seen, np.stack([x, np.zeros_like(x), z], axis=-1)], axis=1)
+
+
+def _first_place(episode: SourceEpisode) -> float:
+    """The root's x at the start of the episode, zero where the infos do not hold it."""
+    steps = len(episode.rewards)
+    qpos, places = info(episode, "qpos", steps + 1), info(episode, "x_position", steps + 1)
+    if qpos is not None and qpos.ndim == 2:
+        return float(qpos[0, 0])
+    return 0.0 if places is None else float(places[0])

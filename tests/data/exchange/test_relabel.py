@@ -1,0 +1,238 @@
+"""Relabelled rewards and observations against what the simulator says they would have been."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark import families
+from benchmark.data import store
+from benchmark.data.dataset import Dataset
+from benchmark.data.exchange import intake
+from benchmark.data.exchange.checks import Check
+from benchmark.data.exchange.minari_source import open_source
+from benchmark.data.exchange.relabel import check_fits, relabelled
+from benchmark.errors import ConfigError, DataError, UnknownNameError
+from benchmark.families.family import Family, State
+from tests.data.exchange.conftest import by_name
+from tests.data.exchange.writers import (
+    Recorded,
+    act_out,
+    ant_buffers,
+    as_data,
+    cheetah_buffers,
+    write_gymnasium,
+)
+
+GYMNASIUM = "mujoco/halfcheetah/made-up-v0"
+
+
+def taken(
+    identity: str, family: Family, tasks: list[int], transitions: int = 10**9, name: str = "relabelled"
+) -> tuple[Dataset, dict[str, Check]]:
+    source = open_source(identity)
+    check_fits(source, family, tasks)
+    data, checks = intake.take_in(family, name, relabelled(source, family, tasks, transitions), {})
+    return data, by_name(checks)
+
+
+@pytest.fixture(scope="session")
+def run() -> Recorded:
+    """Six half-cheetahs for a thousand steps each, as Gymnasium's episodes last."""
+    return act_out(families.family("cheetah-vel"), [5] * 6, 1000)
+
+
+@pytest.fixture(scope="session")
+def ants() -> Recorded:
+    return act_out(families.family("ant-dir"), list(range(40)), 200, seed=2)
+
+
+def true_rewards(family: Family, seen: Recorded, task: int) -> np.ndarray:
+    """(episode, step), from the states themselves."""
+    before = State(*(array[:, :-1] for array in (seen.qpos, seen.qvel, seen.torso)))
+    after = State(*(array[:, 1:] for array in (seen.qpos, seen.qvel, seen.torso)))
+    return family.reward(family.parameters[task], before, seen.actions.astype(float), after)
+
+
+@pytest.mark.parametrize(
+    ("infos", "route"),
+    [
+        (("qpos", "qvel"), "places in the infos"),
+        (("x_position", "x_velocity"), "places in the infos"),
+        (("x_velocity",), "speeds in the infos"),
+        ((), "rewards"),
+    ],
+)
+@pytest.mark.parametrize("name", ["cheetah-dir", "cheetah-vel"])
+def test_gymnasiums_half_cheetah_becomes_tasks_exactly(
+    run: Recorded, infos: tuple[str, ...], route: str, name: str
+) -> None:
+    family = families.family(name)
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run, infos))
+    data, checks = taken(GYMNASIUM, family, [0, 1])
+    assert f"velocities from {route}" in checks
+    assert data.id == f"imported/{name}/relabelled-v0"
+    assert data.lengths.tolist() == [200] * 60
+    assert not data.terminated.any()
+    for task in (0, 1):
+        found = data.rewards[data.rows_of_task(task)].reshape(6, 1000)
+        assert np.abs(found - true_rewards(family, run, task)).max() < 1e-6  # of float32, at rewards up to 4
+
+
+def test_observations_get_the_torsos_place_with_its_lag(run: Recorded) -> None:
+    family = families.family("cheetah-vel")
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run, ("x_position",)))
+    data, _ = taken(GYMNASIUM, family, [0])
+    found = data.observations.reshape(6, 5, 201, 20)
+    wanted = np.stack([run.observations[:, start : start + 201] for start in range(0, 1000, 200)], 1)
+    assert np.abs(found[:, 0] - wanted[:, 0]).max() < 1e-6
+    starts = np.stack([run.qpos[:, start, 0] for start in range(0, 1000, 200)], 1)[:, 1:, None]
+    moved = wanted[:, 1:].copy()
+    moved[..., 17] = wanted[:, 1:, :, 17] - starts
+    assert np.abs(found[:, 1:] - moved).max() < 2e-6
+
+
+def test_without_a_place_in_the_infos_a_run_begins_at_zero(run: Recorded) -> None:
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
+    data, _ = taken(GYMNASIUM, families.family("cheetah-vel"), [0])
+    found = data.observations.reshape(6, 5, 201, 20)[:, 0]
+    assert not found[:, 0, 17].any()
+    drift = (found - run.observations[:, :201])[..., 17]
+    assert np.abs(drift - drift[:, :1]).max() < 2e-6
+
+
+@pytest.mark.parametrize("origin", ["cheetah-vel", "cheetah-dir"])
+@pytest.mark.parametrize("target", ["cheetah-vel", "cheetah-dir"])
+def test_this_projects_half_cheetahs_become_other_tasks_nearly_exactly(origin: str, target: str) -> None:
+    one, other = families.family(origin), families.family(target)
+    seen = act_out(one, list(range(one.tasks))[:8], 200, seed=1)
+    store.write(one, as_data(seen, f"omrl/{origin}/made-up-v1"), {"family": one.id})
+    data, checks = taken(f"omrl/{origin}/made-up-v1", other, [0, 1])
+    assert "velocities from places in the observations and rewards" in checks
+    for task in (0, 1):
+        found = data.rewards[data.rows_of_task(task)].reshape(-1, 200)
+        assert np.abs(found - true_rewards(other, seen, task)).max() < 1e-6
+    assert np.array_equal(data.observations[: len(seen.tasks) * 201], seen.observations.reshape(-1, 20))
+
+
+def test_what_was_relabelled_can_be_relabelled_again(run: Recorded) -> None:
+    """Its pieces do not begin with a reset, which their observations tell."""
+    family = families.family("cheetah-vel")
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
+    taken(GYMNASIUM, family, [3], name="once")
+    data, _ = taken("imported/cheetah-vel/once-v0", family, [30], name="twice")
+    assert np.abs(data.rewards.reshape(6, 1000) - true_rewards(family, run, 30)).max() < 1e-4
+
+
+@pytest.mark.parametrize("forces", [0, 78, 84])
+def test_gymnasiums_ant_becomes_headings_exactly_where_infos_hold_its_speed(
+    ants: Recorded, forces: int
+) -> None:
+    family = families.family("ant-dir")
+    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(ants, True, forces))
+    data, checks = taken("mujoco/ant/made-up-v0", family, [7])
+    assert "velocities from speeds in the infos" in checks
+    inside = np.arange(200) < ants.lengths[:, None]
+    assert np.abs(data.rewards - true_rewards(family, ants, 7)[inside]).max() < 1e-6
+    assert np.array_equal(data.observations, as_data(ants).observations)
+    assert np.array_equal(data.terminated, ants.terminated)
+
+
+def test_without_infos_the_ants_speed_is_approximate_and_said_to_be(ants: Recorded) -> None:
+    family = families.family("ant-dir")
+    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(ants, False))
+    data, checks = taken("mujoco/ant/made-up-v0", family, [7])
+    assert "velocities from velocities observed (approximate)" in checks
+    inside = np.arange(200) < ants.lengths[:, None]
+    off = np.abs(data.rewards - true_rewards(family, ants, 7)[inside])
+    assert np.median(off) < 0.1
+    assert off.max() < 1.5
+
+
+def test_this_projects_ants_are_exact_along_their_own_heading(ants: Recorded) -> None:
+    family = families.family("ant-dir")
+    only = replace(ants, tasks=np.zeros(40, int), rewards=true_rewards(family, ants, 0))
+    store.write(family, as_data(only, "omrl/ant-dir/made-up-v1"), {"family": family.id})
+    data, _ = taken("omrl/ant-dir/made-up-v1", family, [0, 7])
+    inside = np.arange(200) < ants.lengths[:, None]
+    off = [
+        np.abs(data.rewards[data.rows_of_task(task)] - true_rewards(family, ants, task)[inside])
+        for task in (0, 7)
+    ]
+    assert off[0].max() < 1e-6
+    assert 1e-3 < np.median(off[1]) < 0.1
+
+
+def test_transitions_bound_what_a_task_gets_spread_over_the_source(run: Recorded) -> None:
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
+    data, _ = taken(GYMNASIUM, families.family("cheetah-vel"), [4, 2], 2000)
+    assert data.lengths.tolist() == [200] * 20
+    assert sorted(set(data.tasks.tolist())) == [2, 4]
+    rewards = true_rewards(families.family("cheetah-vel"), run, 2).reshape(30, 200)[::3]
+    assert np.allclose(data.rewards[:2000].reshape(10, 200), rewards, atol=1e-6)
+
+
+def test_weights_of_the_original_reward_are_taken_from_its_environment(run: Recorded) -> None:
+    family = families.family("cheetah-dir")
+    buffers = cheetah_buffers(run, control_cost=0.4)
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", buffers, {"ctrl_cost_weight": 0.4})
+    data, _ = taken(GYMNASIUM, family, [0])
+    assert np.abs(data.rewards.reshape(6, 1000) - true_rewards(family, run, 0)).max() < 1e-6
+
+
+def changed(buffers: list[Any], **columns: Callable[[Any], Any]) -> list[Any]:
+    return [
+        replace(one, **{name: change(getattr(one, name)) for name, change in columns.items()})
+        for one in buffers
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "spec", "columns", "message"),
+    [
+        ("Walker2d-v5", {}, {}, "of the environment 'Walker2d-v5'"),
+        ("HalfCheetah-v5", {"frame_skip": 1}, {}, "another frame_skip"),
+        ("Ant-v5", {}, {}, "is data of the ant, but cheetah-vel-v1 has the body half-cheetah"),
+        ("HalfCheetah-v5", {}, {"observations": lambda value: value[:, :16]}, r"observations \(1001, 16\)"),
+        ("HalfCheetah-v5", {}, {"observations": lambda value: value[:-1]}, "one observation more"),
+        ("HalfCheetah-v5", {}, {"rewards": lambda value: value * np.nan}, "not finite"),
+        ("HalfCheetah-v5", {}, {"rewards": lambda value: 100 * value + 40}, "are not those of Gymnasium"),
+    ],
+)
+def test_sources_that_do_not_fit_are_one_message_and_leave_nothing(
+    run: Recorded, nothing_kept: Callable[[], None], environment: str, spec: dict[str, Any],
+    columns: dict[str, Callable[[Any], Any]], message: str,
+) -> None:  # fmt: skip
+    write_gymnasium(GYMNASIUM, environment, changed(cheetah_buffers(run), **columns), spec)
+    with pytest.raises(DataError, match=message):
+        taken(GYMNASIUM, families.family("cheetah-vel"), [0])
+    nothing_kept()
+
+
+def test_damaged_and_missing_sources(run: Recorded, nothing_kept: Callable[[], None]) -> None:
+    with pytest.raises(DataError, match="minari download mujoco/halfcheetah/made-up-v0"):
+        open_source(GYMNASIUM)
+    folder = write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
+    content = (folder / "main_data.hdf5").read_bytes()
+    for kept in (0.0, 0.5, 0.9):
+        (folder / "main_data.hdf5").write_bytes(content[: int(kept * len(content))])
+        with pytest.raises(DataError, match="damaged"):
+            taken(GYMNASIUM, families.family("cheetah-vel"), [0])
+    (folder / "metadata.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        open_source(GYMNASIUM)
+    nothing_kept()
+
+
+def test_families_and_tasks_that_are_not_there(run: Recorded) -> None:
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
+    source = open_source(GYMNASIUM)
+    with pytest.raises(UnknownNameError, match="can be relabelled into 'walker-params'"):
+        check_fits(source, families.family("walker-params"), [0])
+    for tasks in ([], [40], [1, 1], [-1]):
+        with pytest.raises(ConfigError, match="different tasks of cheetah-vel-v1"):
+            check_fits(source, families.family("cheetah-vel"), tasks)
+    with pytest.raises(ConfigError, match="--transitions 0 is too small"):
+        taken(GYMNASIUM, families.family("cheetah-vel"), [0], 0)
