@@ -125,15 +125,20 @@ def verify(options: argparse.Namespace) -> None:
 
 
 def card(options: argparse.Namespace) -> None:
-    """Write a family's card and its picture."""
-    from benchmark.data.card import write_card
+    """Write a family's card and its picture, and README's table of families."""
+    from benchmark import files
+    from benchmark.data.card import families_table, write_card
     from benchmark.families import family
+    from benchmark.results.tables import replace_between_markers
 
     with progress_bar("card") as (progress, task):
         paths = write_card(
             family(options.family).name,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    readme = files.PROJECT / "README.md"
+    if files.DATASETS.parent == files.PROJECT:
+        write_text(readme, replace_between_markers(readme.read_text(), "families", families_table().rstrip()))
     for path in paths:
         console.print(f"wrote {path}", highlight=False)
 

@@ -44,7 +44,7 @@ def test_every_built_in_method_has_a_case() -> None:
 def test_a_method_learns_to_adapt(algorithm: str, data: Dataset, tmp_path: Path) -> None:
     steps, settings, over_unadapted, over_blind = CASES[algorithm]
     config = RunConfig(
-        algorithm, family="point-robot", steps=steps, evaluate_every=steps, threads=2, settings=settings
+        algorithm, family="point-robot", steps=steps, evaluate_every=steps, threads=1, settings=settings
     )
     run = Run(config, tmp_path, lambda tier: data)
     run.prepare(resume=False)

@@ -65,6 +65,18 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def families_table() -> str:
+    """README's table of all families: what differs between their tasks, and whether their data are standardised."""
+    lines = []
+    for name in families.FAMILIES:
+        family = families.family(name)
+        data = "not collected yet"
+        if catalog.has_entry(family):
+            data = f"[card](datasets/cards/{name}.md)"
+        lines.append([f"`{name}`", family.tasks, family.horizon, family.parameter, data])
+    return _table(["family", "tasks", "horizon", "task parameter", "data"], lines)
+
+
 def _number(value: float) -> str:
     return f"{value:.1f}"
 

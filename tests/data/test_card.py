@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmark import families
+from benchmark import families, files
 from benchmark.data import card, catalog
 from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.snapshots import Snapshots, shipped_path
 from benchmark.errors import DataError
 from benchmark.families.family import Family
+from benchmark.results.tables import replace_between_markers
 
 SHIPPED = [name for name in families.FAMILIES if shipped_path(name).exists()]
 
@@ -41,6 +42,14 @@ def test_the_shipped_recipe_is_one_that_gives_such_snapshots(name: str) -> None:
     assert used.snapshot_steps == snapshots.steps
     assert used.sac.random_steps == snapshots.random_steps
     assert used.sac.actor_hidden_size == snapshots.weights["b1"].shape[-1]
+
+
+def test_the_table_of_families_in_the_readme_is_what_is_generated_today() -> None:
+    text = (files.PROJECT / "README.md").read_text(encoding="utf-8")
+    table = card.families_table().rstrip()
+    assert text == replace_between_markers(text, "families", table), (
+        "it has drifted: python -m benchmark data card"
+    )
 
 
 @pytest.fixture
