@@ -173,15 +173,40 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def test_the_readmes_algorithm_runs_as_it_stands(tmp_path: Path) -> None:
+EXAMPLE = PROJECT / "examples" / "ridge_cloning.py"
+
+
+def test_the_readme_shows_the_example_as_it_stands() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert code == EXAMPLE.read_text()
     assert 40 <= len(code.splitlines()) <= 80
-    (tmp_path / "my_method.py").write_text(code)
-    done = command(
-        "run", "--algo", "my_method.py:RidgeCloning", "--steps", "300", "--out", "runs", cwd=tmp_path
-    )
+
+
+def test_anyones_method_goes_from_its_file_to_the_leaderboard(tmp_path: Path) -> None:
+    (tmp_path / "my_method.py").write_text(EXAMPLE.read_text())
+    algo = "my_method.py:RidgeCloning"
+    done = command("run", "--algo", algo, "--steps", "300", "--out", "runs", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = pd.read_csv(tmp_path / "runs" / "cheetah-dir" / "ridge-cloning" / "seed-0" / "result.csv")
     assert rows["adapted_return"].mean() > rows["unadapted_return"].mean() + 100
-    again = command("run", "--algo", "my_method.py:RidgeCloning", "--steps", "400", "--resume", cwd=tmp_path)
+    again = command("run", "--algo", algo, "--steps", "400", "--resume", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
+    board = command("leaderboard", "--add", "runs", "--folder", "board", cwd=tmp_path)
+    assert board.returncode == 0, board.stderr
+    assert "ridge-cloning" in board.stdout
+    assert (tmp_path / "board" / "results" / "cheetah-dir" / "ridge-cloning.csv").exists()
+
+
+def test_anyones_method_is_checked_against_the_contract(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    (tmp_path / "sound.py").write_text(text)
+    done = command("check", "sound.py:RidgeCloning", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ridge-cloning keeps the contract" in done.stdout
+    broken = text.replace(".clamp(-1, 1)", "* 9").replace('"adam": self.adam.state_dict()', "")
+    (tmp_path / "broken.py").write_text(broken)
+    done = command("check", "broken.py:RidgeCloning", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "BROKEN  adapts to any context" in done.stdout
+    assert "BROKEN  resumes bit for bit" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

@@ -111,13 +111,12 @@ class Faulty(Algorithm):
             level = level * float("nan")
         if self.fault == "counts":
             self.steps += 1
-        kept = self if self.fault == "alive" else type("Kept", (), {"weight": self.weight.clone()})
         limit = 5.0 if self.fault == "wide" else 1.0
 
         def act(observations: Tensor) -> Tensor:
             if self.fault == "width":
                 observations = observations[..., : self.family.observation_size]
-            actions = (observations @ kept.weight + level).clamp(-1, 1) * limit
+            actions = (observations @ self.weight + level).clamp(-1, 1) * limit
             return actions[:, 0] if self.fault == "shape" else actions
 
         return act
@@ -146,7 +145,6 @@ NOISE = torch.Generator().manual_seed(0)
         ("order", checks.permuting_tasks_permutes_results),
         ("company", checks.company_does_not_matter),
         ("counts", checks.adapting_leaves_the_method_as_it_was),
-        ("alive", checks.adapting_leaves_the_method_as_it_was),
         ("loads", checks.resumes_bit_for_bit),
         ("draws", checks.is_repeatable),
         ("width", checks.refuses_what_does_not_fit),
