@@ -16,6 +16,7 @@ LEVELS = [
     {"protocol"},
     {"calls"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
+    {"scoring"},
     {"training"},
     {"commands"},
     {"cli"},
