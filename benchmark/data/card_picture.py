@@ -11,7 +11,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure, SubFigure
 
-from benchmark.data.card import parameter_text
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import SnapshotReturns
 from benchmark.families.cheetah import CheetahVelocity, HalfCheetah
@@ -42,9 +41,11 @@ def draw(family: Family, data: Mapping[str, Dataset], rows: Sequence[SnapshotRet
         upper, lower = panels
         (_heat_maps if many else _histograms)(upper, family, data)
         axes = lower.subplots(1, 2)
-        _life(axes[0], family, rows)
+        (_levels if family.has_success else _life)(axes[0], family, rows)
         if isinstance(family, HalfCheetah):
             _velocities(axes[1], family, data["expert"])
+        elif family.has_success:
+            _mean_success(axes[1], family, rows)
         else:
             axes[1].set_visible(False)
         if many:
@@ -100,7 +101,7 @@ def _histograms(figure: SubFigure, family: Family, data: Mapping[str, Dataset]) 
 
 
 def _label(family: Family, task: int) -> str:
-    return f"task {task}: {parameter_text(family, task)}"
+    return f"task {task}: {family.task_text(task)}"
 
 
 def _scale(family: Family) -> ScalarMappable:
@@ -129,6 +130,30 @@ def _life(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None:
     axis.set_title("behaviour over its training life")
     axis.set_xlabel("thousand environment steps")
     axis.set_ylabel("mean return")
+
+
+def _levels(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None:
+    """Return of each task's scripted behaviour over its levels."""
+    for task, colour in enumerate(_colours(family)):
+        own = [row for row in rows if row.task == task]
+        levels, returns = [row.snapshot for row in own], [row.stochastic_return for row in own]
+        axis.plot(levels, returns, color=colour, linewidth=1, marker=".", markersize=3)
+    axis.set_title("behaviour, from random actions (-1) to the expert")
+    axis.set_xlabel("level")
+    axis.set_ylabel("mean return")
+
+
+def _mean_success(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None:
+    """Success rate over the levels: mean of the train tasks, and every test task."""
+    split, levels = family.split("standard"), sorted({row.snapshot for row in rows})
+    rates = {(row.task, row.snapshot): row.stochastic_success or 0.0 for row in rows}
+    means = [np.mean([rates[task, level] for task in split.train]) for level in levels]
+    axis.plot(levels, means, color="black", linewidth=2, label="train tasks, mean")
+    for task in split.test:
+        axis.plot(levels, [rates[task, level] for level in levels], linewidth=1, label=family.task_text(task))
+    axis.set_title("success rate of the test tasks, and of the train tasks on average")
+    axis.set_xlabel("level")
+    axis.legend(frameon=False, fontsize=6)
 
 
 def _velocities(axis: Axes, family: HalfCheetah, expert: Dataset) -> None:
