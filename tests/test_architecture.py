@@ -75,6 +75,18 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & {"torch", "pandas", "mujoco", "matplotlib", "gymnasium", "numpy"}
 
 
+def test_metaworld_is_imported_only_when_it_is_simulated() -> None:
+    loaded = modules_after(
+        "import benchmark.commands, benchmark.families, benchmark.data.shipped, benchmark.data.record\n"
+        "benchmark.families.family('ml45').splits"
+    )
+    assert "metaworld" not in loaded
+    importing = [path.name for path in (PROJECT / "benchmark").rglob("*.py") if "metaworld" in {
+        module.split(".")[0] for module in imported_modules(path)
+    }]  # fmt: skip
+    assert importing == ["metaworld_arena.py"]
+
+
 def test_results_import_no_torch() -> None:
     assert "torch" not in modules_after("import benchmark.results.leaderboard, benchmark.results.rows")
 

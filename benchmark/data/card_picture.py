@@ -137,7 +137,8 @@ def _levels(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None
     for task, colour in enumerate(_colours(family)):
         own = [row for row in rows if row.task == task]
         levels, returns = [row.snapshot for row in own], [row.stochastic_return for row in own]
-        axis.plot(levels, returns, color=colour, linewidth=1, marker=".", markersize=3)
+        label = _label(family, task)
+        axis.plot(levels, returns, color=colour, label=label, linewidth=1, marker=".", markersize=3)
     axis.set_title("behaviour, from random actions (-1) to the expert")
     axis.set_xlabel("level")
     axis.set_ylabel("mean return")

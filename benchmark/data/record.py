@@ -15,6 +15,7 @@ What is left of the machine is how the C library rounds the sines that the simul
 all processors with AVX2 and FMA.
 """
 
+import math
 import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -93,12 +94,13 @@ class Recording:
 
         A data set of one episode per goal would begin each snapshot with the goal after the last of the one before.
         """
-        shares, before = self.shares(job.task), 0.0
-        for snapshot, share in shares.items():
+        before = 0.0
+        for snapshot, share in self.shares(job.task).items():
             if snapshot == job.snapshot:
                 break
             before += share
-        return round(before * self.family.goals) + job.episode
+        # rounded as `episode_counts` rounds: halves down, whatever the last bits of the sum
+        return math.ceil(round(before * self.family.goals - 0.5, 6)) + job.episode
 
 
 def record(

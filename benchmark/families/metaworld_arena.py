@@ -9,6 +9,8 @@ of bodies and sites, nothing else: a test looks) each arena keeps for itself and
 import pickle
 import warnings
 from collections.abc import Callable
+from copy import copy
+from functools import lru_cache
 from typing import Any
 
 import mujoco
@@ -45,12 +47,23 @@ def acting_quietly() -> "warnings.catch_warnings[None]":
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
+def _kind(name: str) -> Any:
+    """Meta-World's class of that name; raises KeyError where there is none."""
+    return {**env_dict.ML45_V3["train"], **env_dict.ML45_V3["test"]}[name]
+
+
+@lru_cache(maxsize=8)
+def _compiled(name: str) -> mujoco.MjModel:
+    """The class's model as it is before any reset; compiling it takes a tenth of a second, copying 5 ms."""
+    return _kind(name)().model
+
+
 class Model:
     """The compiled model of a class, shared by its arenas, as it was before any reset."""
 
     def __init__(self, name: str) -> None:
-        self._kind = {**env_dict.ML45_V3["train"], **env_dict.ML45_V3["test"]}[name]
-        self.model: mujoco.MjModel = self._kind().model
+        self._kind = _kind(name)
+        self.model: mujoco.MjModel = copy(_compiled(name))
         self._untouched = self.places()
 
     def places(self) -> dict[str, Array]:
