@@ -64,7 +64,7 @@ def card_text(family: Family) -> str:
             card_scripts.successes(family, known.references.successes, rows),
             card_scripts.references(family, known.references, rows),
             card_scripts.blind(family, known.references),
-            card_scripts.limits(),
+            card_scripts.limits(known),
         ]
     else:
         assert isinstance(behaviour, Snapshots)
