@@ -12,7 +12,7 @@ from benchmark.algorithm import Algorithm, Policy, Transitions
 from benchmark.calls import adapt, call, explore
 from benchmark.errors import AlgorithmError
 from benchmark.families.family import Array, Family
-from benchmark.families.simulation import cores
+from benchmark.families.stepping import cores
 from benchmark.protocol import (
     EPISODES,
     ContextChoice,
@@ -23,7 +23,7 @@ from benchmark.protocol import (
     online_context,
 )
 from benchmark.randomness import torch_seed
-from benchmark.rollouts import Act, episode_returns
+from benchmark.rollouts import Act, Outcomes, episode_outcomes
 
 
 def observation_scale(family: Family, device: torch.device) -> torch.Tensor:
@@ -71,6 +71,10 @@ class Evaluation:
     """(task, episode) returns of the adapted policies."""
     unadapted: Array
     """(task, episode) returns of the policy adapted to nothing."""
+    adapted_successes: NDArray[np.bool_] | None = None
+    """(task, episode), whether the adapted policies solved the task; None where the family does not know success."""
+    unadapted_successes: NDArray[np.bool_] | None = None
+    """The same of the policy adapted to nothing."""
 
 
 class Evaluator:
@@ -118,8 +122,13 @@ class Evaluator:
             size = max(context.size for context in contexts)
         else:
             groups, size = [(list(self.tasks), adapt(algorithm, self.context(choice)))], choice.size
-        *adapted, unadapted = self._returns(algorithm, [*groups, (list(self.tasks), adapt(algorithm, empty))])
-        return Evaluation(choice, size, np.concatenate(adapted), unadapted)
+        *adapted, unadapted = self._outcomes(
+            algorithm, [*groups, (list(self.tasks), adapt(algorithm, empty))]
+        )
+        returns = np.concatenate([one.returns for one in adapted])
+        solved = [one.successes for one in adapted if one.successes is not None]
+        successes = np.concatenate(solved) if solved else None
+        return Evaluation(choice, size, returns, unadapted.returns, successes, unadapted.successes)
 
     def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
         def exploring(context: Transitions) -> Policy:
@@ -131,18 +140,18 @@ class Evaluator:
         raw = online_context(self.family, task, choice, exploring, act, self.discount, self.device)
         return raw.with_scaled_observations(self._scale)
 
-    def _returns(self, algorithm: Algorithm, groups: Sequence[tuple[list[int], Policy]]) -> list[Array]:
-        """Returns (task, episode) of each group of tasks under its policy.
+    def _outcomes(self, algorithm: Algorithm, groups: Sequence[tuple[list[int], Policy]]) -> list[Outcomes]:
+        """Outcomes (task, episode) of each group of tasks under its policy.
 
         Groups run side by side, each with its share of the cores, so that one's policy does not wait for another's
         physics; torch gets one thread in each, as policies are small.
         """
         workers = min(len(groups), cores())
-        threads = cores() // workers if cores() > workers else 0
+        threads = cores() // workers if cores() > workers else int(self.family.steps_in_python)
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             running = [
                 pool.submit(
-                    episode_returns,
+                    episode_outcomes,
                     self.family,
                     tasks,
                     as_act(algorithm, policy, self.family, self.device),

@@ -22,6 +22,11 @@ class Interrupted(BenchmarkError):
         )
 
 
+def ignoring_sigint() -> None:
+    """Make this process deaf to Ctrl-C, which reaches all processes of a terminal: its parent decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def noticed_signals() -> Iterator[list[int]]:
     """Within the block SIGINT and SIGTERM are only noted; a second one of them acts as usual."""

@@ -1,4 +1,4 @@
-"""Rolling policies out in the batch simulation: every (task, lane) is one episode, all start together."""
+"""Rolling policies out in a family's simulation: every (task, lane) is one episode, all start together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.family import Array, Family
-from benchmark.families.simulation import BatchSimulation
+from benchmark.families.stepping import Step
 from benchmark.randomness import numpy_stream
 
 EVALUATION_SEED = 20_210_718
@@ -15,6 +15,18 @@ EVALUATION_SEED = 20_210_718
 
 Act = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 """Observations (task, lane, observation) to actions (task, lane, action)."""
+InformedAct = Callable[[NDArray[np.float32], Array], NDArray[np.floating]]
+"""The same of observations and what they hide, (task, lane, hidden), which only behaviour may know."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What came of episodes."""
+
+    returns: Array
+    """(task, lane), undiscounted."""
+    successes: NDArray[np.bool_] | None
+    """(task, lane), whether the task was solved at any step; None where the family does not know success."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +48,40 @@ class Episodes:
 def initial_states(family: Family, tasks: int, lanes: int, *stream: str | int) -> tuple[Array, Array]:
     """Initial (qpos, qvel), each (task * lane, ...), the same for every task: a first observation tells nothing.
 
-    Lane k is the same whatever else is asked for.
+    Lane k is the same whatever else is asked for. Without a stream they are the evaluation's, whose episodes are
+    counted: a family with goals goes through them in turn.
     """
     names = stream or ("evaluation",)
-    states = [family.reset(numpy_stream(EVALUATION_SEED, *names, family.id, lane)) for lane in range(lanes)]
+    streams = [numpy_stream(EVALUATION_SEED, *names, family.id, lane) for lane in range(lanes)]
+    states = [
+        family.reset(random) if stream else family.episode_start(random, lane)
+        for lane, random in enumerate(streams)
+    ]
     qpos, qvel = np.stack([state[0] for state in states]), np.stack([state[1] for state in states])
     return np.tile(qpos, (tasks, 1)), np.tile(qvel, (tasks, 1))
 
 
-def episode_returns(
+def episode_outcomes(
     family: Family, tasks: Sequence[int], act: Act, lanes: int = 20, threads: int | None = None
-) -> Array:
-    """Undiscounted returns (task, lane) of one episode per lane from the evaluation's fixed initial states."""
-    returns = np.zeros((len(tasks), lanes))
+) -> Outcomes:
+    """Outcomes of one episode per lane from the evaluation's fixed initial states."""
+    return informed_outcomes(family, tasks, lambda seen, hidden: act(seen), lanes, threads)
 
-    def add(
-        step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], rewards: Array, *_: object
-    ) -> None:
-        returns.reshape(-1)[alive] += rewards
+
+def informed_outcomes(
+    family: Family, tasks: Sequence[int], act: InformedAct, lanes: int = 20, threads: int | None = None
+) -> Outcomes:
+    """The same of behaviour that knows what observations hide."""
+    shape = (len(tasks), lanes)
+    returns, solved = np.zeros(shape), np.zeros(shape, np.bool_)
+
+    def add(step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], after: Step) -> None:
+        returns.reshape(-1)[alive] += after.rewards
+        if after.successes is not None:
+            solved.reshape(-1)[alive] |= after.successes
 
     _run(family, tasks, act, lanes, initial_states(family, len(tasks), lanes), threads, add)
-    return returns
+    return Outcomes(returns, solved if family.has_success else None)
 
 
 def record_episodes(
@@ -69,17 +94,14 @@ def record_episodes(
     all_rewards = np.zeros(shape, np.float32)
     lengths, terminated = np.zeros(shape[0], np.int64), np.zeros(shape[0], np.bool_)
 
-    def store(
-        step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], rewards: Array,
-        after: NDArray[np.float32], ended: NDArray[np.bool_],
-    ) -> None:  # fmt: skip
-        all_actions[alive, step], all_rewards[alive, step] = actions, rewards
-        observations[alive, step + 1] = after
+    def store(step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], after: Step) -> None:
+        all_actions[alive, step], all_rewards[alive, step] = actions, after.rewards
+        observations[alive, step + 1] = after.observations
         lengths[alive] += 1
-        terminated[alive] = ended
+        terminated[alive] = after.terminated
 
     states = initial_states(family, len(tasks), lanes, *stream)
-    observations[:, 0] = _run(family, tasks, act, lanes, states, None, store)
+    observations[:, 0] = _run(family, tasks, lambda seen, hidden: act(seen), lanes, states, None, store)
     grid = (len(tasks), lanes)
     return Episodes(
         observations.reshape(*grid, *observations.shape[1:]),
@@ -91,18 +113,20 @@ def record_episodes(
 
 
 def _run(
-    family: Family, tasks: Sequence[int], act: Act, lanes: int, states: tuple[Array, Array],
-    threads: int | None, each_step: Callable[..., None],
+    family: Family, tasks: Sequence[int], act: InformedAct, lanes: int, states: tuple[Array, Array],
+    threads: int | None, each_step: Callable[[int, NDArray[np.int64], NDArray[np.float32], Step], None],
 ) -> NDArray[np.float32]:  # fmt: skip
     """Step all episodes to their ends, dropping lanes that have terminated; returns the first observations."""
-    with BatchSimulation(family, np.repeat(np.asarray(tasks, np.int64), lanes), threads) as simulation:
+    with family.simulation(np.repeat(np.asarray(tasks, np.int64), lanes), threads) as simulation:
         first = observations = simulation.reset(*states)
         shape = (len(tasks), lanes, -1)
+        hidden = simulation.hidden.reshape(*shape[:2], simulation.hidden.shape[1])
         alive = np.arange(len(observations))
         for step in range(family.horizon):
-            actions = np.asarray(act(observations.reshape(shape)), np.float32).reshape(len(observations), -1)
+            answer = act(observations.reshape(shape), hidden)
+            actions = np.asarray(answer, np.float32).reshape(len(observations), -1)
             after = simulation.step(actions[alive])
-            each_step(step, alive, actions[alive], after.rewards, after.observations, after.terminated)
+            each_step(step, alive, actions[alive], after)
             observations = observations.copy()
             observations[alive] = after.observations
             if after.terminated.any():

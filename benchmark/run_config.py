@@ -9,7 +9,7 @@ import torch
 from benchmark import families
 from benchmark.algorithm import AlgorithmConfig
 from benchmark.errors import ConfigError
-from benchmark.families.simulation import cores
+from benchmark.families.stepping import cores
 from benchmark.protocol import ContextChoice
 
 
@@ -47,6 +47,7 @@ class RunConfig:
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too small: it takes {least} or more.")
         family = families.family(self.family)
+        family.require_simulator()
         family.split(self.split)
         rounded = tuple(choice.in_episodes(family.horizon) for choice in self.contexts)
         if not rounded or len(set(rounded)) < len(rounded):

@@ -34,8 +34,9 @@ from benchmark.interruption import Interrupted, noticed_signals
 from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
 from benchmark.registry import build_config, find_algorithm
-from benchmark.results.rows import ResultRow, as_frame, normalised_score, write_table
+from benchmark.results.rows import ResultRow, as_frame, write_table
 from benchmark.run_config import RunConfig, settings_text
+from benchmark.scoring import result_rows
 
 CHECK_EVERY = 100
 """Steps between two looks at whether the loss is finite; each look waits for the device once."""
@@ -273,35 +274,18 @@ class Run:
 
     def score(self, evaluation: Evaluation) -> list[ResultRow]:
         """Result rows of one evaluation, episodes averaged."""
-        known, blind = self.references, self.references.blind[self.config.split]
-        rows = []
-        for index, task in enumerate(self.split.test):
-            adapted = float(evaluation.adapted[index].mean())
-            rows.append(
-                ResultRow(
-                    family=self.family.id,
-                    split=self.config.split,
-                    data=self.dataset.id,
-                    data_hash=self.dataset.content_hash,
-                    context=evaluation.choice.source,
-                    context_size=evaluation.context_size,
-                    protocol=PROTOCOL_VERSION,
-                    mujoco=mujoco.__version__,
-                    algorithm=self.algorithm.name,
-                    algorithm_version=self.algorithm.version,
-                    settings=settings_text(self.settings),
-                    steps=self.step,
-                    seed=self.config.seed,
-                    task=task,
-                    unadapted_return=float(evaluation.unadapted[index].mean()),
-                    adapted_return=adapted,
-                    score=normalised_score(adapted, known.random[task], known.expert[task]),
-                    random_return=known.random[task],
-                    blind_return=blind.returns[index],
-                    expert_return=known.expert[task],
-                )
-            )
-        return rows
+        common = {
+            "data": self.dataset.id,
+            "data_hash": self.dataset.content_hash,
+            "protocol": PROTOCOL_VERSION,
+            "mujoco": mujoco.__version__,
+            "algorithm": self.algorithm.name,
+            "algorithm_version": self.algorithm.version,
+            "settings": settings_text(self.settings),
+            "steps": self.step,
+            "seed": self.config.seed,
+        }
+        return result_rows(self.family, self.config.split, self.references, evaluation, common)
 
     def finish(self) -> pd.DataFrame:
         """Test the last checkpoint's algorithm with every context choice and write the result rows."""

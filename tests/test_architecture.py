@@ -17,6 +17,7 @@ LEVELS = [
     {"calls"},
     {"contract"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
+    {"scoring"},
     {"training"},
     {"commands", "commands_data"},
     {"cli"},
@@ -73,6 +74,18 @@ def modules_after(statement: str) -> set[str]:
 def test_help_imports_nothing_heavy() -> None:
     loaded = modules_after("from benchmark.cli import _parser; _parser()")
     assert not loaded & {"torch", "pandas", "mujoco", "matplotlib", "gymnasium", "numpy"}
+
+
+def test_metaworld_is_imported_only_when_it_is_simulated() -> None:
+    loaded = modules_after(
+        "import benchmark.commands, benchmark.families, benchmark.data.shipped, benchmark.data.record\n"
+        "benchmark.families.family('ml45').splits"
+    )
+    assert "metaworld" not in loaded
+    importing = [path.name for path in (PROJECT / "benchmark").rglob("*.py") if "metaworld" in {
+        module.split(".")[0] for module in imported_modules(path)
+    }]  # fmt: skip
+    assert importing == ["metaworld_arena.py"]
 
 
 def test_results_import_no_torch() -> None:

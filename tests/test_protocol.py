@@ -14,7 +14,6 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.sampler import Sampler
 from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.evaluation import Evaluator
-from benchmark.families.simulation import BatchSimulation
 from benchmark.protocol import (
     SOURCES,
     ContextChoice,
@@ -25,7 +24,7 @@ from benchmark.protocol import (
     online_context,
     other_task,
 )
-from benchmark.rollouts import Episodes, episode_returns, initial_states, record_episodes
+from benchmark.rollouts import Episodes, episode_outcomes, initial_states, record_episodes
 
 Open = Callable[[str], Dataset]
 FAMILY = families.family("cheetah-dir")
@@ -132,7 +131,7 @@ def test_returns_are_those_of_the_gymnasium_environment() -> None:
     def act(observations: np.ndarray) -> np.ndarray:
         return np.clip(observations[..., :6], -1, 1)
 
-    returns = episode_returns(FAMILY, [1], act, lanes=2)
+    returns = episode_outcomes(FAMILY, [1], act, lanes=2).returns
     qpos, qvel = initial_states(FAMILY, 1, 2)
     environment = gymnasium.make("cheetah-dir-v1", task=1).unwrapped
     environment.reset(seed=0)
@@ -263,7 +262,7 @@ def test_algorithms_see_observations_in_the_families_units_everywhere(tiny_data:
     evaluator.evaluate(spy, ContextChoice("online", 200))
     first = torch.from_numpy(families.family("cheetah-dir").observation_scale)
     states = initial_states(FAMILY, 1, 1, "online", 0)
-    with BatchSimulation(FAMILY, [0], threads=0) as simulation:
+    with FAMILY.simulation([0], threads=0) as simulation:
         start = torch.from_numpy(simulation.reset(*states))
     torch.testing.assert_close(seen[0][0, 0].double(), start[0].double() * first, rtol=1e-6, atol=1e-7)
     gathered = next(context for context in spy.contexts if context.size == 200)

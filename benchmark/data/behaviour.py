@@ -1,21 +1,78 @@
-"""What the behaviour snapshots do: exact actions, their log-densities, and measured returns.
+"""What behaviour is and does: squashed Gaussians of several ages, exact actions, and their log-densities.
+
+Behaviour is a family's trained snapshots (`snapshots.py`) or scripted experts at several levels (`scripts.py`); both
+are numbered from young to old, and number `UNIFORM` (-1) means uniformly random actions.
 
 Actions lie on a grid of 2^-12 and log-densities are rounded to it, so that differences in the last bits of a
 matrix product (another processor, another number of lanes) do not reach the recorded data.
 """
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.snapshots import Snapshots
-from benchmark.families.family import Array
+from benchmark.families.stepping import Array
 
 GRID = 2.0**-12
-TILE = 8
-"""Lanes per matrix product. Every product has this one shape, so that a lane's result does not depend on how
-many lanes there are, and is too small for the linear algebra library to start threads of its own."""
+
+
+class Policies(Protocol):
+    """Tanh-Gaussian policies of several (task, number) pairs, computed in float64."""
+
+    def distribution(self, observations: NDArray[np.floating], hidden: Array) -> tuple[Array, Array]:
+        """Mean and std before the tanh, (group, lane, action).
+
+        Of observations (group, lane, observation) and what they hide (group, lane, hidden).
+        """
+        ...
+
+
+class Behaviour(Protocol):
+    """Policies of every task of a family at several ages."""
+
+    tile: ClassVar[int]
+    """Lanes of a pair that are computed together in recording, always as many."""
+
+    @property
+    def family_id(self) -> str:
+        """Identity of the family, such as `cheetah-vel-v1`."""
+        ...
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks."""
+        ...
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of the policies of a task, young to old; without UNIFORM."""
+        ...
+
+    @property
+    def last(self) -> int:
+        """Number of the expert."""
+        ...
+
+    @property
+    def measured_means(self) -> range:
+        """Numbers of which the mean action is measured too; the expert's is among them."""
+        ...
+
+    @property
+    def life_shares(self) -> Mapping[int, float]:
+        """Share of the whole life that each number stands for, UNIFORM included, young to old."""
+        ...
+
+    def age(self, number: int) -> int:
+        """Rises with the number; environment steps of training, where there was any."""
+        ...
+
+    def policy(self, tasks: NDArray[np.int64], numbers: NDArray[np.int64], /) -> Policies:
+        """The policies of these (task, number) pairs."""
+        ...
 
 
 def on_grid(values: Array) -> Array:
@@ -45,25 +102,31 @@ def uniform_log_prob(action_size: int) -> float:
 
 
 class TiledPolicies:
-    """Stochastic policies of many lanes, lanes of one (task, snapshot) pair side by side.
+    """Stochastic policies of many lanes, lanes of one (task, number) pair side by side.
 
     lanes    a a a a a b b b ...      sorted by pair
-    tiles    [a a a a a . . .] [b b b ...]    TILE lanes each, the last of a pair padded with zeros
+    tiles    [a a a a a . . .] [b b b ...]    `tile` lanes each, the last of a pair padded with zeros
     """
 
-    def __init__(self, snapshots: Snapshots, tasks: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
+    def __init__(self, behaviour: Behaviour, tasks: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
         """`tasks` and `numbers` (lane,): the pair of each lane; equal pairs must be neighbours."""
         first = np.flatnonzero((np.diff(tasks, prepend=-1) != 0) | (np.diff(numbers, prepend=-2) != 0))
         sizes = np.diff(np.append(first, len(tasks)))
-        tiles = -(-sizes // TILE)
+        self._tile = behaviour.tile
+        tiles = -(-sizes // self._tile)
         inside = np.arange(len(tasks)) - np.repeat(first, sizes)
         before = np.cumsum(tiles) - tiles
-        self._slots = np.repeat(before, sizes) * TILE + inside
-        self._policies = snapshots.policy(np.repeat(tasks[first], tiles), np.repeat(numbers[first], tiles))
-        self._inputs = np.zeros((int(tiles.sum()), TILE, snapshots.weights["w1"].shape[2]))
+        self._slots = np.repeat(before, sizes) * self._tile + inside
+        self._policies = behaviour.policy(np.repeat(tasks[first], tiles), np.repeat(numbers[first], tiles))
+        self._tiles = int(tiles.sum())
 
-    def distribution(self, observations: NDArray[np.float32]) -> tuple[Array, Array]:
-        """Mean and std before the tanh, (lane, action), of observations (lane, observation)."""
-        self._inputs.reshape(-1, self._inputs.shape[-1])[self._slots] = observations
-        mean, std = self._policies.distribution(self._inputs)
+    def distribution(self, observations: NDArray[np.float32], hidden: Array) -> tuple[Array, Array]:
+        """Mean and std before the tanh, (lane, action), of observations (lane, observation) and (lane, hidden)."""
+        mean, std = self._policies.distribution(self._tiled(observations), self._tiled(hidden))
         return mean.reshape(-1, mean.shape[-1])[self._slots], std.reshape(-1, std.shape[-1])[self._slots]
+
+    def _tiled(self, values: NDArray[np.floating]) -> Array:
+        """Values (lane, ...) as (tile, lane of it, ...)."""
+        tiled = np.zeros((self._tiles * self._tile, values.shape[-1]))
+        tiled[self._slots] = values
+        return tiled.reshape(self._tiles, self._tile, -1)

@@ -46,11 +46,13 @@ def draw(family: Family, data: Mapping[str, Dataset], rows: Sequence[SnapshotRet
         upper, lower = panels
         (_heat_maps if many else _histograms)(upper, family, data)
         axes = lower.subplots(1, 2)
-        _life(axes[0], family, rows)
+        (_levels if family.has_success else _life)(axes[0], family, rows)
         if family.name in FORWARD_VELOCITY:
             _velocities(axes[1], family, data["expert"])
         elif family.name in {**PLANE_VELOCITY, **PLACE}:
             _paths(axes[1], family, data["expert"])
+        elif family.has_success:
+            _mean_success(axes[1], family, rows)
         else:
             axes[1].set_visible(False)
         if many:
@@ -135,6 +137,31 @@ def _life(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None:
     axis.set_title("behaviour over its training life")
     axis.set_xlabel("thousand environment steps")
     axis.set_ylabel("mean return")
+
+
+def _levels(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None:
+    """Return of each task's scripted behaviour over its levels."""
+    for task, colour in enumerate(_colours(family)):
+        own = [row for row in rows if row.task == task]
+        levels, returns = [row.snapshot for row in own], [row.stochastic_return for row in own]
+        label = _label(family, task)
+        axis.plot(levels, returns, color=colour, label=label, linewidth=1, marker=".", markersize=3)
+    axis.set_title("behaviour, from random actions (-1) to the expert")
+    axis.set_xlabel("level")
+    axis.set_ylabel("mean return")
+
+
+def _mean_success(axis: Axes, family: Family, rows: Sequence[SnapshotReturns]) -> None:
+    """Success rate over the levels: mean of the train tasks, and every test task."""
+    split, levels = family.split("standard"), sorted({row.snapshot for row in rows})
+    rates = {(row.task, row.snapshot): row.stochastic_success or 0.0 for row in rows}
+    means = [np.mean([rates[task, level] for task in split.train]) for level in levels]
+    axis.plot(levels, means, color="black", linewidth=2, label="train tasks, mean")
+    for task in split.test:
+        axis.plot(levels, [rates[task, level] for level in levels], linewidth=1, label=family.task_text(task))
+    axis.set_title("success rate of the test tasks, and of the train tasks on average")
+    axis.set_xlabel("level")
+    axis.legend(frameon=False, fontsize=6)
 
 
 def _shown(family: Family) -> list[int]:

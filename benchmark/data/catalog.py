@@ -1,7 +1,8 @@
 """The catalog: what every data set's content must be, and what scores are measured against.
 
-`datasets/catalog.toml` holds, per family identity: MuJoCo version, SHA-256 of the snapshot file, content hash
-per size and tier, reference returns. `datasets/snapshots/<family>.csv` holds the returns of all snapshots.
+`datasets/catalog.toml` holds, per family identity: MuJoCo version, SHA-256 of the snapshot file (or of what determines
+scripted behaviour), content hash per size and tier, reference returns and success rates.
+`datasets/snapshots/<family>.csv` holds the returns of all snapshots.
 """
 
 import tomllib
@@ -14,7 +15,8 @@ import tomli_w
 
 from benchmark import families, files
 from benchmark.data.dataset import dataset_id
-from benchmark.data.references import Blind, References, returns_path
+from benchmark.data.references import Blind, References, Successes, returns_path
+from benchmark.data.shipped import fingerprint, is_in_a_file
 from benchmark.data.snapshots import shipped_path
 from benchmark.errors import DataError
 from benchmark.families.family import Family
@@ -31,7 +33,7 @@ class Entry:
     mujoco: str
     """MuJoCo version that recorded."""
     snapshots: str
-    """SHA-256 of the snapshot file."""
+    """SHA-256 of the snapshot file, or of what determines scripted behaviour."""
     snapshot_returns: str
     """SHA-256 of the table of the snapshots' returns, which tier `medium` is chosen by."""
     hashes: Mapping[str, Mapping[str, str]]
@@ -77,7 +79,13 @@ def entry(family: Family) -> Entry:
         blind = {name: Blind(one["expert"], tuple(one["returns"])) for name, one in found["blind"].items()}
         lists = {name: tuple(found["references"][name]) for name in ("random", "expert", "still")}
         texts = {name: found[name] for name in ("mujoco", "snapshots", "snapshot_returns")}
-        return Entry(**texts, hashes=found["hashes"], references=References(**lists, blind=blind))
+        rates = found.get("successes")
+        successes = None if rates is None else _successes(rates)
+        return Entry(
+            **texts,
+            hashes=found["hashes"],
+            references=References(**lists, blind=blind, successes=successes),
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"the entry of {family.id} in {catalog_path()} is damaged (at {error}). Restore it: "
@@ -85,11 +93,16 @@ def entry(family: Family) -> Entry:
         ) from error
 
 
+def _successes(found: Mapping[str, Any]) -> Successes:
+    lists = {name: tuple(found[name]) for name in ("random", "expert", "still")}
+    return Successes(**lists, blind={name: tuple(rates) for name, rates in found["blind"].items()})
+
+
 def write_entry(family: Family, new: Entry) -> None:
     """Put the family's entry into the catalog, in one step."""
     catalog = _read() if catalog_path().exists() else {}
     references = asdict(new.references)
-    blind = references.pop("blind")
+    blind, successes = references.pop("blind"), references.pop("successes")
     catalog[family.id] = {
         "mujoco": new.mujoco,
         "snapshots": new.snapshots,
@@ -97,6 +110,7 @@ def write_entry(family: Family, new: Entry) -> None:
         "hashes": new.hashes,
         "references": references,
         "blind": blind,
+        **({} if successes is None else {"successes": successes}),
     }
     files.write_text(catalog_path(), HEADER + tomli_w.dumps(dict(sorted(catalog.items()))))
 
@@ -118,9 +132,15 @@ def expected_hash(family: Family, tier: str, size: str) -> str:
     return found
 
 
-def check_snapshots(family: Family) -> None:
-    """Raise DataError unless the shipped snapshot file is the one that the catalog was made with."""
-    _check_file("behaviour snapshots", shipped_path(family.name), entry(family).snapshots)
+def check_behaviour(family: Family) -> None:
+    """Raise DataError unless the shipped behaviour is the one that the catalog was made with."""
+    if is_in_a_file(family):
+        _check_file("behaviour snapshots", shipped_path(family.name), entry(family).snapshots)
+    elif fingerprint(family) != entry(family).snapshots:
+        raise DataError(
+            f"the scripted behaviour of {family.id} is not the one that {catalog_path()} was made with: its levels "
+            "have changed. Restore them (git checkout -- benchmark/data/scripts.py), or raise the family's version."
+        )
 
 
 def check_returns(family: Family) -> None:

@@ -26,7 +26,7 @@ from benchmark.data.recipe import Recipe
 from benchmark.data.share import Share, done_path, log_path, read_done
 from benchmark.data.snapshots import Snapshots
 from benchmark.errors import BenchmarkError, CheckpointError, RunError
-from benchmark.families.simulation import cores
+from benchmark.families.stepping import cores
 from benchmark.files import write_text
 from benchmark.interruption import Interrupted, noticed_signals
 

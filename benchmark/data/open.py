@@ -2,7 +2,7 @@
 
 flat cache there?  --yes--------------------------------------------.
    no: Minari data set there?  --yes--> ingest --.                  |
-          no: record from the shipped snapshots --+--> check hash --+--> cache, memory-mapped
+          no: record from the shipped behaviour --+--> check hash --+--> cache, memory-mapped
 """
 
 from benchmark import families
@@ -10,9 +10,9 @@ from benchmark.data import cache, catalog, store
 from benchmark.data.dataset import SIZES, Dataset, Progress, dataset_id, no_progress
 from benchmark.data.record import Recording, record
 from benchmark.data.references import medium_snapshots, read_snapshot_returns, returns_path
-from benchmark.data.snapshots import Snapshots, shipped_path
+from benchmark.data.shipped import shipped_behaviour
 from benchmark.errors import DataError
-from benchmark.families.family import Family, require_mujoco
+from benchmark.families.family import Family
 
 
 def open_dataset(
@@ -21,7 +21,7 @@ def open_dataset(
     """The data set of a family, recorded first where it is not here yet.
 
     Raises DataError where anything is missing, damaged or not what the catalog says; SimulatorVersionError
-    where another MuJoCo is installed; UnknownNameError for unknown names.
+    where another simulator is installed, or none; UnknownNameError for unknown names.
     """
     family = families.family(family_name)
     identity = dataset_id(family, tier, size)
@@ -64,14 +64,14 @@ def _check_hash(dataset: Dataset, expected: str, what: str) -> None:
 
 def standard_recording(family: Family, tier: str, size: str) -> Recording:
     """What the standard's data set is recorded from; raises DataError where a shipped file is not right."""
-    require_mujoco()
-    snapshots = Snapshots.load(shipped_path(family.name))
+    family.require_simulator()
+    behaviour = shipped_behaviour(family)
     medium = medium_snapshots(read_snapshot_returns(returns_path(family.name))) if tier == "medium" else ()
-    return Recording(family, snapshots, tier, SIZES[size], medium)
+    return Recording(family, behaviour, tier, SIZES[size], medium)
 
 
 def record_standard(family: Family, tier: str, size: str, progress: Progress = no_progress) -> Dataset:
     """Record the standard's data set, without storing it."""
-    catalog.check_snapshots(family)
+    catalog.check_behaviour(family)
     catalog.check_returns(family)
     return record(standard_recording(family, tier, size), dataset_id(family, tier, size), progress=progress)

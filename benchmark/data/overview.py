@@ -9,7 +9,8 @@ from benchmark.data import cache, catalog, store
 from benchmark.data.dataset import SIZES, Progress, dataset_id, no_progress
 from benchmark.data.exchange import intake
 from benchmark.data.references import returns_path
-from benchmark.data.snapshots import Snapshots, shipped_path
+from benchmark.data.shipped import is_in_a_file, shipped_behaviour
+from benchmark.data.snapshots import shipped_path
 from benchmark.errors import BenchmarkError, DataError
 from benchmark.families.family import Family
 
@@ -104,15 +105,18 @@ def _verify_imported(identity: str) -> Finding:
 
 
 def _verify_shipped(family: Family) -> list[Finding]:
-    """The snapshot file and the table of its returns; they ship with the project, so must be there."""
+    """The behaviour and the table of its returns; they ship with the project, so must be there."""
     path, table = shipped_path(family.name), returns_path(family.name)
+    what = "behaviour snapshots"
+    if not is_in_a_file(family):
+        path, what = catalog.catalog_path(), "fingerprint of the scripted behaviour"
 
-    def snapshots() -> None:
-        catalog.check_snapshots(family)
-        Snapshots.load(path)
+    def behaviour() -> None:
+        catalog.check_behaviour(family)
+        shipped_behaviour(family)
 
     return [
-        _finding(f"behaviour snapshots of {family.id}", path, True, snapshots),
+        _finding(f"{what} of {family.id}", path, True, behaviour),
         _finding(f"snapshot returns of {family.id}", table, True, lambda: catalog.check_returns(family)),
     ]
 

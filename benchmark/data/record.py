@@ -1,10 +1,13 @@
-"""Recording: roll the behaviour snapshots out into episodes, reproducible bit for bit.
+"""Recording: roll the behaviour out into episodes, reproducible bit for bit.
 
     tier     behaviour of each task
     random   uniformly random actions
-    medium   the one snapshot whose return is nearest to half way between random and expert
+    medium   the one snapshot whose return (success rate) is nearest to half way between random and expert
     expert   the last snapshot
     mixed    the whole training life: every snapshot for its share, episodes in the order of training age
+
+Where behaviour is scripted, levels take the place of snapshots. A family with goals goes through them in turn: the
+first episode of a snapshot has the goal that lies as far in the list of goals as the snapshot in the life.
 
 An episode's random numbers depend on (family, tier, task, snapshot, number of the episode) and on nothing
 else, so neither lanes nor threads matter, and the small data set's episodes are among those of the full one.
@@ -12,15 +15,20 @@ What is left of the machine is how the C library rounds the sines that the simul
 all processors with AVX2 and FMA.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+import multiprocessing
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.behaviour import (
+    Behaviour,
     TiledPolicies,
     grid_actions,
     on_grid,
@@ -28,14 +36,12 @@ from benchmark.data.behaviour import (
     uniform_log_prob,
 )
 from benchmark.data.dataset import COLUMNS, TIERS, Dataset, Progress, concatenated, no_progress
-from benchmark.data.snapshots import UNIFORM, Snapshots
-from benchmark.errors import DataError, UnknownNameError
+from benchmark.data.snapshots import UNIFORM
+from benchmark.errors import DataError, RunError, UnknownNameError
 from benchmark.families.family import Array, Family
-from benchmark.families.simulation import BatchSimulation, cores
+from benchmark.families.stepping import cores
+from benchmark.interruption import ignoring_sigint
 from benchmark.randomness import numpy_stream
-
-LANES = 1024
-"""Episodes simulated at once, by all threads together."""
 
 Columns = dict[str, NDArray[Any]]
 
@@ -55,7 +61,7 @@ class Recording:
     """Which data set is recorded from which behaviour."""
 
     family: Family
-    snapshots: Snapshots
+    behaviour: Behaviour
     tier: str
     transitions: int
     """Transitions per task; reached exactly where the episodes' lengths allow, else to half an episode."""
@@ -65,9 +71,9 @@ class Recording:
     def __post_init__(self) -> None:
         if self.tier not in TIERS:
             raise UnknownNameError("tier", self.tier, TIERS)
-        if self.snapshots.family_id != self.family.id or self.snapshots.tasks != self.family.tasks:
+        if self.behaviour.family_id != self.family.id or self.behaviour.tasks != self.family.tasks:
             raise DataError(
-                f"the behaviour snapshots are of {self.snapshots.family_id} ({self.snapshots.tasks} tasks), "
+                f"the behaviour snapshots are of {self.behaviour.family_id} ({self.behaviour.tasks} tasks), "
                 f"not of {self.family.id} ({self.family.tasks} tasks); git checkout -- datasets/snapshots"
             )
         if self.tier == "medium" and len(self.medium) != self.family.tasks:
@@ -78,25 +84,52 @@ class Recording:
     def shares(self, task: int) -> Mapping[int, float]:
         """Share of the transitions of each snapshot, young to old."""
         if self.tier == "mixed":
-            return self.snapshots.life_shares
+            return self.behaviour.life_shares
         if self.tier == "medium":
             return {self.medium[task]: 1.0}
-        return {UNIFORM if self.tier == "random" else self.snapshots.last: 1.0}
+        return {UNIFORM if self.tier == "random" else self.behaviour.last: 1.0}
+
+    def number(self, job: "Job") -> int:
+        """Number of the episode among its task's, as `Family.episode_start` counts them.
+
+        A data set of one episode per goal would begin each snapshot with the goal after the last of the one before.
+        """
+        before = 0.0
+        for snapshot, share in self.shares(job.task).items():
+            if snapshot == job.snapshot:
+                break
+            before += share
+        # rounded as `episode_counts` rounds: halves down, whatever the last bits of the sum
+        return math.ceil(round(before * self.family.goals - 0.5, 6)) + job.episode
 
 
 def record(
-    recording: Recording, identity: str, tasks: Sequence[int] | None = None, lanes: int = LANES,
+    recording: Recording, identity: str, tasks: Sequence[int] | None = None, lanes: int | None = None,
     threads: int | None = None, progress: Progress = no_progress,
 ) -> Dataset:  # fmt: skip
-    """Record all tasks (or these, rising) into a data set of that identity; `progress` counts tasks."""
+    """Record all tasks (or these, rising) into a data set of that identity; `progress` counts tasks.
+
+    At most `lanes` episodes (default: the family's) are simulated at once, by `threads` (default: one per core)
+    threads, or processes where the family's steps are computed in Python.
+    """
     tasks = range(recording.family.tasks) if tasks is None else tasks
+    lanes, threads = lanes or recording.family.recording_lanes, threads or cores()
     together = max(1, lanes * recording.family.horizon // recording.transitions)
     parts = []
-    for start in range(0, len(tasks), together):
-        progress(start, len(tasks))
-        parts.append(_record_tasks(recording, tasks[start : start + together], lanes, threads or cores()))
+    with _workers(recording.family, threads) as pool:
+        for start in range(0, len(tasks), together):
+            progress(start, len(tasks))
+            parts.append(_record_tasks(recording, tasks[start : start + together], lanes, threads, pool))
     progress(len(tasks), len(tasks))
     return concatenated(identity, parts)
+
+
+def _workers(family: Family, threads: int) -> Executor:
+    """Where pieces of a recording are simulated."""
+    if not family.steps_in_python or threads == 1:
+        return ThreadPoolExecutor(threads)
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(threads, mp_context=spawn, initializer=ignoring_sigint)
 
 
 def episode_counts(
@@ -119,7 +152,9 @@ def episode_counts(
     return counts
 
 
-def _record_tasks(recording: Recording, tasks: Sequence[int], lanes: int, threads: int) -> Columns:
+def _record_tasks(
+    recording: Recording, tasks: Sequence[int], lanes: int, threads: int, pool: Executor
+) -> Columns:
     """Columns of a data set of these tasks: wave after wave until no episode is missing."""
     waves: list[Columns] = []
     known: dict[int, dict[int, list[int]]] = {task: {} for task in tasks}
@@ -131,14 +166,27 @@ def _record_tasks(recording: Recording, tasks: Sequence[int], lanes: int, thread
             break
         size = min(-(-len(missing) // threads), max(1, lanes // threads))
         pieces = [missing[start : start + size] for start in range(0, len(missing), size)]
-        with ThreadPoolExecutor(threads) as pool:
-            waves += pool.map(lambda jobs: simulate(recording, jobs), pieces)
+        waves += _simulated(pool, recording, pieces)
         lengths = np.concatenate([wave["lengths"] for wave in waves])
         for job in missing:
             known[job.task].setdefault(job.snapshot, []).append(int(lengths[len(place)]))
             place[job] = len(place)
     together = {name: np.concatenate([wave[name] for wave in waves]) for name in COLUMNS}
     return _flat(together, np.array([place[job] for job in wanted]))
+
+
+def _simulated(pool: Executor, recording: Recording, pieces: Iterable[Sequence[Job]]) -> list[Columns]:
+    """The pieces' episodes; raises RunError where a process that simulates them has ended unasked."""
+    try:
+        return list(pool.map(partial(simulate, recording), pieces))
+    except BrokenProcessPool as error:
+        raise RunError(
+            f"a process that records {recording.family.id} has ended unasked (is there enough memory?). Nothing was "
+            "kept; the same command begins again."
+        ) from error
+    except BaseException:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the pieces that are not begun
+        raise
 
 
 def _jobs(recording: Recording, known: Mapping[int, Mapping[int, Sequence[int]]]) -> list[Job]:
@@ -172,12 +220,15 @@ class _Lanes:
             numpy_stream(0, "record", family.id, recording.tier, job.task, job.snapshot, job.episode)
             for job in jobs
         ]
-        states = [family.reset(random) for random in streams]
+        states = [
+            family.episode_start(random, recording.number(job))
+            for random, job in zip(streams, jobs, strict=True)
+        ]
         self.qpos, self.qvel = (np.stack(part) for part in zip(*states, strict=True))
         tasks, numbers = (np.array([getattr(job, name) for job in jobs]) for name in ("task", "snapshot"))
         uniform = numbers == UNIFORM
         self._acting = np.flatnonzero(~uniform)
-        self._tiles = TiledPolicies(recording.snapshots, tasks[self._acting], numbers[self._acting])
+        self._tiles = TiledPolicies(recording.behaviour, tasks[self._acting], numbers[self._acting])
         shape = (family.horizon, family.action_size)
         self._random = np.stack(
             [
@@ -187,11 +238,13 @@ class _Lanes:
         )
         self._uniform_log_prob = uniform_log_prob(family.action_size)
 
-    def act(self, step: int, observations: NDArray[np.float32]) -> tuple[Array, Array]:
+    def act(self, step: int, observations: NDArray[np.float32], hidden: Array) -> tuple[Array, Array]:
         """Actions (lane, action) and log-densities (lane,), both on the grid."""
         actions = self._random[:, step].copy()
         log_probs = np.full(len(actions), self._uniform_log_prob)
-        mean, std = self._tiles.distribution(observations[self._acting])
+        if not len(self._acting):
+            return grid_actions(actions), on_grid(log_probs)
+        mean, std = self._tiles.distribution(observations[self._acting], hidden[self._acting])
         actions[self._acting] = np.tanh(mean + std * actions[self._acting])
         actions = grid_actions(actions)
         log_probs[self._acting] = squashed_gaussian_log_probs(actions[self._acting], mean, std)
@@ -216,10 +269,11 @@ def simulate(recording: Recording, jobs: Sequence[Job]) -> Columns:
         "terminated": np.zeros(count, np.bool_),
     }
     observations, alive = arrays["observations"], np.arange(count)
-    with BatchSimulation(family, arrays["tasks"], threads=0) as simulation:
+    with family.simulation(arrays["tasks"], threads=0) as simulation:
         observations[:, 0] = simulation.reset(lanes.qpos, lanes.qvel)
+        hidden = simulation.hidden
         for step in range(family.horizon):
-            actions, log_probs = lanes.act(step, observations[:, step])
+            actions, log_probs = lanes.act(step, observations[:, step], hidden)
             after = simulation.step(actions[alive])
             observations[alive, step + 1] = after.observations
             arrays["actions"][alive, step], arrays["log_probs"][alive, step] = (

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from safetensors.numpy import save_file
 from benchmark import files
 from benchmark.data.sac import LOG_STD_CENTRE, LOG_STD_SPAN
 from benchmark.errors import DataError
-from benchmark.files import sha256_of_file, write_atomically
+from benchmark.files import write_atomically
 
 UNIFORM = -1
 WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3")
@@ -30,6 +31,10 @@ Array = NDArray[np.float64]
 @dataclass(frozen=True)
 class Snapshots:
     """The behaviour policies of a family."""
+
+    tile: ClassVar[int] = 8
+    """Lanes per matrix product in recording. Every product has this one shape, so that a lane's result does not depend
+    on how many lanes there are, and is too small for the linear algebra library to start threads of its own."""
 
     family_id: str
     """Identity of the family, such as `cheetah-vel-v1`."""
@@ -79,6 +84,20 @@ class Snapshots:
         shares = {k: (edges[k + 1] - edges[k]) / edges[-1] for k in range(len(self.steps))}
         return {UNIFORM: edges[0] / edges[-1], **shares}
 
+    @property
+    def numbers(self) -> range:
+        """Numbers of the snapshots, young to old."""
+        return range(len(self.steps))
+
+    @property
+    def measured_means(self) -> range:
+        """Of all snapshots the mean action is measured."""
+        return self.numbers
+
+    def age(self, number: int) -> int:
+        """Environment steps of training at that snapshot; 0 for the uniform policy."""
+        return 0 if number == UNIFORM else self.steps[number]
+
     def policy(self, tasks: NDArray[np.int64], snapshots: NDArray[np.int64]) -> "GaussianPolicies":
         """The policies of these (task, snapshot) pairs, computed in float64."""
         chosen = [self.weights[name][tasks, snapshots].astype(np.float64) for name in WEIGHTS]
@@ -118,11 +137,6 @@ def shipped_path(family_name: str) -> Path:
     return files.DATASETS / "snapshots" / f"{family_name}.safetensors"
 
 
-def fingerprint(family_name: str) -> str:
-    """SHA-256 of the shipped snapshot file."""
-    return sha256_of_file(shipped_path(family_name))
-
-
 class GaussianPolicies:
     """Tanh-Gaussian actors of several (task, snapshot) pairs, in float64."""
 
@@ -130,10 +144,10 @@ class GaussianPolicies:
         self.weights = weights
 
     def distribution(
-        self, observations: NDArray[np.floating], group: slice | int = slice(None)
+        self, observations: NDArray[np.floating], hidden: Array | None = None
     ) -> tuple[Array, Array]:
-        """Mean and std before the tanh, (group, lane, action), of (group, lane, observation)."""
-        w1, b1, w2, b2, w3, b3 = (weight[group] for weight in self.weights)
+        """Mean and std before the tanh, (group, lane, action), of (group, lane, observation) and nothing hidden."""
+        w1, b1, w2, b2, w3, b3 = self.weights
         hidden = np.maximum(observations.astype(np.float64) @ w1 + b1, 0)
         hidden = np.maximum(hidden @ w2 + b2, 0)
         mean, raw = np.split(hidden @ w3 + b3, 2, axis=-1)

@@ -14,22 +14,23 @@ from benchmark.data.references import (
     returns_path,
     write_snapshot_returns,
 )
-from benchmark.data.snapshots import Snapshots, fingerprint, shipped_path
-from benchmark.families.family import MUJOCO_VERSION, require_mujoco
+from benchmark.data.shipped import fingerprint, shipped_behaviour
+from benchmark.families.family import MUJOCO_VERSION
 from benchmark.files import sha256_of_file
 
 
 def measure(family_name: str, episodes: int = EPISODES, progress: Progress = no_progress) -> catalog.Entry:
-    """Measure the shipped snapshots anew, write their table and a catalog entry without content hashes.
+    """Measure the shipped behaviour anew, write their table and a catalog entry without content hashes.
 
     The standard's entries are measured with the default number of episodes.
     """
-    require_mujoco()
     family = families.family(family_name)
-    snapshots = Snapshots.load(shipped_path(family.name))
-    write_snapshot_returns(returns_path(family.name), measure_snapshots(family, snapshots, episodes))
-    references = measure_references(family, snapshots, episodes, progress)
-    sums = (fingerprint(family.name), sha256_of_file(returns_path(family.name)))
+    family.require_simulator()
+    behaviour = shipped_behaviour(family)
+    rows = measure_snapshots(family, behaviour, episodes, progress)
+    write_snapshot_returns(returns_path(family.name), rows)
+    references = measure_references(family, behaviour, rows, episodes, progress)
+    sums = (fingerprint(family), sha256_of_file(returns_path(family.name)))
     new = catalog.Entry(MUJOCO_VERSION, *sums, hashes={}, references=references)
     catalog.write_entry(family, new)
     return new
@@ -43,7 +44,7 @@ def add_hashes(
 ) -> catalog.Entry:
     """Record these data sets and write their content hashes into the family's catalog entry."""
     family = families.family(family_name)
-    catalog.check_snapshots(family)
+    catalog.check_behaviour(family)
     current = catalog.entry(family)
     for size in sizes:
         for tier in tiers:

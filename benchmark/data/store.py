@@ -26,8 +26,11 @@ from minari.storage import get_dataset_path
 from numpy.typing import NDArray
 
 from benchmark.data import catalog
+from benchmark.data.behaviour import Behaviour
 from benchmark.data.dataset import Dataset, check_consistent, concatenated
-from benchmark.data.snapshots import Snapshots, shipped_path
+from benchmark.data.scripts import Scripts
+from benchmark.data.shipped import shipped_behaviour
+from benchmark.data.snapshots import Snapshots
 from benchmark.errors import DataError
 from benchmark.families.family import Family
 from benchmark.files import replacing, sha256_of_file
@@ -57,17 +60,16 @@ def present(identity: str) -> bool:
 def describe(family: Family, tier: str, content_hash: str) -> dict[str, Any]:
     """Metadata of a data set of the standard: everything a reader needs who does not have this project."""
     known = catalog.entry(family)
-    snapshots = Snapshots.load(shipped_path(family.name))
+    behaviour = shipped_behaviour(family)
     references = asdict(known.references)
+    if references["successes"] is None:
+        del references["successes"]
     return {
-        "algorithm_name": "soft actor-critic, one agent per task",
+        **_words(family, tier, behaviour),
         "author": {"the maintainers of offline-meta-rl-benchmark"},
-        "description": (
-            f"Offline meta-reinforcement learning, family {family.id}, tier {tier}: behaviour of one soft "
-            "actor-critic agent per task, recorded from snapshots of its training life. infos hold task, "
-            "snapshot (-1: uniformly random actions) and log_prob, the log-density of each action under it."
-        ),
-        "requirements": [f"mujoco=={known.mujoco}", f"gymnasium=={gymnasium.__version__}"],
+        "requirements": [
+            f"mujoco=={known.mujoco}", f"gymnasium=={gymnasium.__version__}", *family.further_requirements,
+        ],
         "licence": LICENCE,
         "family": family.id,
         "tier": tier,
@@ -79,12 +81,41 @@ def describe(family: Family, tier: str, content_hash: str) -> dict[str, Any]:
         "references": references,
         "recipe": {
             "snapshots_sha256": known.snapshots,
-            "snapshot_steps": list(snapshots.steps),
-            "random_steps": snapshots.random_steps,
-            "life_shares": {str(number): share for number, share in snapshots.life_shares.items()},
+            **_recipe(behaviour),
+            "life_shares": {str(number): share for number, share in behaviour.life_shares.items()},
         },
         "recorded_on": platform.machine(),
+    }  # fmt: skip
+
+
+def _words(family: Family, tier: str, behaviour: Behaviour) -> dict[str, Any]:
+    """What acted, for a reader."""
+    about = f"Offline meta-reinforcement learning, family {family.id}, tier {tier}: behaviour of one "
+    if isinstance(behaviour, Scripts):
+        return {
+            "algorithm_name": "scripted experts of Meta-World with noise",
+            "description": (
+                f"{about}scripted expert per task, followed at several levels from near random to expert. infos hold "
+                "task, snapshot (the level; -1: uniformly random actions) and log_prob, the log-density of each "
+                "action under it."
+            ),
+            "task_names": [family.task_text(task) for task in range(family.tasks)],
+        }
+    return {
+        "algorithm_name": "soft actor-critic, one agent per task",
+        "description": (
+            f"{about}soft actor-critic agent per task, recorded from snapshots of its training life. infos hold task, "
+            "snapshot (-1: uniformly random actions) and log_prob, the log-density of each action under it."
+        ),
     }
+
+
+def _recipe(behaviour: Behaviour) -> dict[str, Any]:
+    """What tells the behaviour's numbers apart."""
+    if isinstance(behaviour, Scripts):
+        return {"levels": [asdict(level) for level in behaviour.levels]}
+    assert isinstance(behaviour, Snapshots)
+    return {"snapshot_steps": list(behaviour.steps), "random_steps": behaviour.random_steps}
 
 
 def write(family: Family, dataset: Dataset, metadata: Mapping[str, Any]) -> Path:

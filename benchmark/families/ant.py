@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.families.family import Array, Family, Split, State, holding_out, read_body
+from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
 
 INITIAL_POSITION = (0.0, 0.0, 0.75, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
 """Torso position (3) and orientation (4), then hip and ankle of each leg (8), as in the body's `init_qpos`."""
@@ -23,7 +23,7 @@ def _model() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(read_body("ant.xml", sha256))
 
 
-class Ant(Family):
+class Ant(BodyFamily):
     """What both ant families share: the body, its reset, and velocities of its torso."""
 
     frame_skip = 5

@@ -10,7 +10,7 @@ from functools import cache
 import mujoco
 import numpy as np
 
-from benchmark.families.family import Array, Family, Split, State, holding_out, read_body
+from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
 
 CONTROL_COST = 0.05
 TORSO_HEIGHT = 0.7
@@ -23,7 +23,7 @@ def _model() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(read_body("half_cheetah.xml", sha256))
 
 
-class HalfCheetah(Family):
+class HalfCheetah(BodyFamily):
     """What both cheetah families share: everything but the speed term of the reward."""
 
     frame_skip = 5

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import families
-from benchmark.errors import UnknownNameError
-from benchmark.families.family import State
+from benchmark.families.family import BodyFamily, State
 
 
 class TaskEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -18,21 +17,16 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     metadata = {"render_modes": []}
 
     def __init__(self, family: str, task: int = 0) -> None:
-        self.family = families.family(family)
-        self.task = self._check_task(task)
+        known = families.family(family)
+        assert isinstance(known, BodyFamily)
+        self.family = known
+        self.task = known.check_task(task)
         size = (self.family.observation_size,)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, size, np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self.family.action_size,), np.float32)
         self._model = self.family.model(self.task)
         self._data = mujoco.MjData(self._model)
         self._torso = np.zeros(3)
-
-    def _check_task(self, task: int) -> int:
-        if task not in range(self.family.tasks):
-            raise UnknownNameError(
-                f"task of {self.family.name}", str(task), [f"0 to {self.family.tasks - 1}"]
-            )
-        return int(task)
 
     def _state(self) -> State:
         return State(self._data.qpos.copy(), self._data.qvel.copy(), self._torso.copy())
@@ -43,7 +37,7 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Start an episode; `options["task"]` changes the task for this and the following episodes."""
         super().reset(seed=seed)
         if options and "task" in options:
-            self.task = self._check_task(options["task"])
+            self.task = self.family.check_task(options["task"])
             self._model = self.family.model(self.task)
             self._data = mujoco.MjData(self._model)
         return self.set_state(*self.family.reset(self.np_random)), {"task": self.task}

@@ -1,7 +1,8 @@
-"""What a task family is: tasks, splits, and its physics as functions on arrays of any leading shape.
+"""What a task family is: tasks, splits, simulation; and, for MuJoCo bodies, physics as functions on arrays.
 
-A family of a new kind is one subclass of `Family` in a file of its own. The two views of it, a Gymnasium
-environment (`environment.py`) and a batch simulation (`simulation.py`), both call the functions below.
+A family of a new body is one subclass of `BodyFamily` in a file of its own. The two views of it, a Gymnasium
+environment (`environment.py`) and a batch simulation (`simulation.py`), both call its functions. A family that brings
+a simulator of its own, as Meta-World does (`ml45.py`), is a subclass of `Family` and names its two views itself.
 
     one control step:   state --frame_skip times mj_step--> state'
                         the torso position in state' is the one before the last of those sub-steps
@@ -13,11 +14,11 @@ in every control step, so the next state is a function of state and action alone
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium
 import mujoco
@@ -25,6 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import SimulatorVersionError, UnknownNameError
+
+if TYPE_CHECKING:
+    from benchmark.families.stepping import Simulation
 
 MUJOCO_VERSION = "3.3.0"
 """The simulator of this version of the standard: another one gives other trajectories."""
@@ -87,18 +91,29 @@ def read_body(file_name: str, sha256: str) -> str:
 
 
 class Family(ABC):
-    """A family of tasks: subclasses say what is simulated, seen and rewarded."""
+    """A family of tasks: what they are, how they are split, and which simulation steps them."""
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     parameter: ClassVar[str]
     """What a task's parameter means, with its unit."""
+    environment: ClassVar[str]
+    """`module:Class` of the Gymnasium view."""
     horizon: ClassVar[int] = 200
     """Steps after which an episode is truncated; never a termination."""
-    frame_skip: ClassVar[int]
     observation_size: ClassVar[int]
     action_size: ClassVar[int]
     dynamics_differ: ClassVar[bool] = False
+    has_success: ClassVar[bool] = False
+    """Whether episodes succeed or fail; the score is then the success rate, and returns stand beside it."""
+    steps_in_python: ClassVar[bool] = False
+    """Whether steps are computed in Python, so that only processes, not threads, compute them side by side."""
+    recording_lanes: ClassVar[int] = 1024
+    """Episodes that recording simulates at once, by all threads or processes together."""
+    further_requirements: ClassVar[tuple[str, ...]] = ()
+    """Packages beside MuJoCo and Gymnasium that its simulation needs, as pip takes them."""
+    goals: ClassVar[int] = 0
+    """Goals per task that counted episodes go through in turn; 0 where tasks have none."""
     meta_steps: ClassVar[int]
     """Meta-training steps of a run of which nothing else is said."""
 
@@ -145,14 +160,20 @@ class Family(ABC):
             raise UnknownNameError(f"split of {self.name}", name, self.splits)
         return self.splits[name]
 
+    def check_task(self, task: int) -> int:
+        """The task's number; raises UnknownNameError where there is no such task."""
+        if task not in range(self.tasks):
+            raise UnknownNameError(f"task of {self.name}", str(task), [f"0 to {self.tasks - 1}"])
+        return int(task)
+
+    def require_simulator(self) -> None:
+        """Raise SimulatorVersionError unless what simulates this family is installed in the standard's version."""
+        require_mujoco()
+
     @property
+    @abstractmethod
     def control_step(self) -> float:
         """Seconds of simulated time per environment step."""
-        return float(self.model(0).opt.timestep) * self.frame_skip
-
-    @abstractmethod
-    def model(self, task: int) -> mujoco.MjModel:
-        """The compiled MuJoCo model of a task; the same object for tasks of the same dynamics."""
 
     @property
     @abstractmethod
@@ -164,7 +185,39 @@ class Family(ABC):
 
     @abstractmethod
     def reset(self, random: np.random.Generator) -> tuple[Array, Array]:
-        """A random initial (qpos, qvel) of one body."""
+        """A random initial (qpos, qvel) of one episode."""
+
+    def episode_start(self, random: np.random.Generator, number: int) -> tuple[Array, Array]:
+        """The initial (qpos, qvel) of episode `number` of a task, where episodes are counted.
+
+        A family whose tasks have goals goes through them in turn.
+        """
+        return self.reset(random)
+
+    @abstractmethod
+    def simulation(
+        self, tasks: Sequence[int] | NDArray[np.int64], threads: int | None = None
+    ) -> "Simulation":
+        """Lanes of which lane i simulates task `tasks[i]`.
+
+        `threads`: worker threads or processes (default: all cores; 0: the calling thread).
+        """
+
+
+class BodyFamily(Family):
+    """A MuJoCo body: subclasses say what is simulated, seen and rewarded."""
+
+    environment = "benchmark.families.environment:TaskEnvironment"
+    frame_skip: ClassVar[int]
+
+    @property
+    def control_step(self) -> float:
+        """Seconds of simulated time per environment step."""
+        return float(self.model(0).opt.timestep) * self.frame_skip
+
+    @abstractmethod
+    def model(self, task: int) -> mujoco.MjModel:
+        """The compiled MuJoCo model of a task; the same object for tasks of the same dynamics."""
 
     @abstractmethod
     def torso_position(self, qpos: Array) -> Array:
@@ -182,3 +235,11 @@ class Family(ABC):
         """Whether the state is a true terminal state, (...); by default only one that is not finite."""
         finite = np.isfinite(after.qpos).all(-1) & np.isfinite(after.qvel).all(-1)
         return np.asarray(~finite)
+
+    def simulation(
+        self, tasks: Sequence[int] | NDArray[np.int64], threads: int | None = None
+    ) -> "Simulation":
+        """The batch simulation of `mujoco.rollout`."""
+        from benchmark.families.simulation import BatchSimulation
+
+        return BatchSimulation(self, tasks, threads)

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.families.family import Array, Family, Split, State, holding_out, read_body
+from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
 
 MULTIPLES = (
     (0.453, 1.977, 1.373), (2.021, 2.901, 1.650), (0.352, 0.601, 2.101), (1.975, 0.315, 0.574),
@@ -38,7 +38,7 @@ def _model(task: int) -> mujoco.MjModel:
     return model
 
 
-class HopperParameters(Family):
+class HopperParameters(BodyFamily):
     """Hop forward as fast as possible without falling: r = v + 1 - 0.001 |a|^2."""
 
     name = "hopper-params"

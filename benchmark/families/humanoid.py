@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.families.family import Array, Family, Split, State, holding_out, read_body
+from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
 
 CONTROL_RANGE = 0.4
 HEALTHY_HEIGHT = (1.0, 2.0)
@@ -30,7 +30,7 @@ def _model() -> mujoco.MjModel:
     return model
 
 
-class HumanoidDirection(Family):
+class HumanoidDirection(BodyFamily):
     """Run in a direction: r = torso velocity . heading + 2 - 0.1 |a|^2; over when the torso leaves its heights."""
 
     name = "humanoid-dir"

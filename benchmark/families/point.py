@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import mujoco
 import numpy as np
 
-from benchmark.families.family import Array, Family, Split, State, holding_out, require_mujoco
+from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, require_mujoco
 
 BODY = """
 <mujoco model="point">
@@ -40,7 +40,7 @@ def _model() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(BODY)
 
 
-class PointRobot(Family):
+class PointRobot(BodyFamily):
     """Go to a goal at 1 m and stay there: r = -distance in metres."""
 
     name = "point-robot"

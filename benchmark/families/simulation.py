@@ -3,39 +3,24 @@
 Lanes are independent of one another and of the number of threads, bit for bit.
 """
 
-import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import NamedTuple
 
 import mujoco
 import numpy as np
 from mujoco.rollout import Rollout
 from numpy.typing import NDArray
 
-from benchmark.families.family import Array, Family, State
-
-
-class Step(NamedTuple):
-    """What one control step of all lanes gives."""
-
-    observations: NDArray[np.float32]
-    """(lane, observation), of the state after the step."""
-    rewards: Array
-    """(lane,)"""
-    terminated: NDArray[np.bool_]
-    """(lane,), true terminal states only; the time limit is the caller's."""
-
-
-def cores() -> int:
-    """Number of processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from benchmark.families.family import Array, BodyFamily, State
+from benchmark.families.stepping import Step, cores
 
 
 class BatchSimulation:
     """Lanes of one family; lane i simulates task `tasks[i]`."""
 
-    def __init__(self, family: Family, tasks: Sequence[int] | NDArray[np.int64], threads: int | None = None):
+    def __init__(
+        self, family: BodyFamily, tasks: Sequence[int] | NDArray[np.int64], threads: int | None = None
+    ):
         """`threads`: worker threads of the simulator (default: all cores; 0: the calling thread)."""
         self.family = family
         self.tasks = np.asarray(tasks, dtype=np.int64)
@@ -53,6 +38,11 @@ class BatchSimulation:
     def lanes(self) -> int:
         """Number of lanes."""
         return len(self.tasks)
+
+    @property
+    def hidden(self) -> Array:
+        """(lane, 0): observations of a body tell all that its behaviour knows."""
+        return np.zeros((self.lanes, 0))
 
     def reset(self, qpos: Array, qvel: Array) -> NDArray[np.float32]:
         """Put all lanes into these states, (lane, position) and (lane, velocity); returns observations."""

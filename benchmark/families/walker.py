@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.families.family import Array, Family, Split, State, holding_out, published_tasks, read_body
+from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, published_tasks, read_body
 
 TIME_STEP = 0.004
 FIELDS = ("body_mass", "body_inertia", "dof_damping", "geom_friction")
@@ -30,7 +30,7 @@ def _model(task: int) -> mujoco.MjModel:
     return model
 
 
-class WalkerParameters(Family):
+class WalkerParameters(BodyFamily):
     """Run forward as fast as possible without falling: r = v + 1 - 0.001 |a|^2."""
 
     name = "walker-params"

@@ -4,7 +4,7 @@ import pandas as pd
 
 from benchmark.errors import ResultError
 from benchmark.results.board import Board
-from benchmark.results.rows import KEY
+from benchmark.results.rows import KEY, SUCCESSES
 
 RETURNS = ("unadapted_return", "adapted_return", "score", "random_return", "blind_return", "expert_return")
 
@@ -12,7 +12,8 @@ RETURNS = ("unadapted_return", "adapted_return", "score", "random_return", "blin
 def leaderboard(board: Board) -> pd.DataFrame:
     """One line per key: means over test tasks, then over seeds, with the standard error over seeds.
 
-    Columns: the key, `seeds`, `tasks`, the mean of each return and of the score, `adapted_standard_error`, `gain`.
+    Columns: the key, `seeds`, `tasks`, the mean of each return and of the score, `adapted_standard_error`, `gain`, and,
+    where any family knows success, the mean success rates (NaN for the other families).
     Raises ResultError if there are no results, or if seeds of one key were tested on different tasks.
     """
     if not board.results:
@@ -20,7 +21,7 @@ def leaderboard(board: Board) -> pd.DataFrame:
             f"{board.folder / 'results'} holds no results yet: add some with "
             "python -m benchmark leaderboard --add RUN."
         )
-    rows = pd.concat(board.results.values())
+    rows = pd.concat(board.results.values(), ignore_index=True)
     lines = [_line(key, group) for key, group in rows.groupby(list(KEY), sort=True)]
     order = ["family", "split", "context", "context_size", "score"]
     return pd.DataFrame(lines).sort_values(order, ascending=[True, True, True, True, False])
@@ -33,7 +34,8 @@ def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
         raise ResultError(
             f"seeds of {dict(zip(KEY, key, strict=True))} were tested on different tasks: {tasks.to_dict()}"
         )
-    by_seed = group.groupby("seed")[list(RETURNS)].mean()
+    successes = [name for name in SUCCESSES if name in group]
+    by_seed = group.groupby("seed")[[*RETURNS, *successes]].mean()
     error = by_seed["adapted_return"].sem() if len(by_seed) > 1 else float("nan")
     return {
         **dict(zip(KEY, key, strict=True)),
@@ -42,4 +44,5 @@ def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
         **{name: float(by_seed[name].mean()) for name in RETURNS},
         "adapted_standard_error": error,
         "gain": by_seed["adapted_return"].mean() - by_seed["unadapted_return"].mean(),
+        **{name: float(by_seed[name].mean()) for name in successes},
     }

@@ -48,11 +48,21 @@ class ResultRow:
     unadapted_return: float
     adapted_return: float
     score: float
-    """100 (adapted - random) / (expert - random)."""
+    """100 (adapted - random) / (expert - random) of returns; where the family knows success, its rate in percent."""
     random_return: float
     blind_return: float
     """Return on this task of the single train expert that is best on average over the test tasks."""
     expert_return: float
+    unadapted_success: float | None = None
+    """Success rates, from 0 to 1, of the same episodes as the returns; None where the family does not know success."""
+    adapted_success: float | None = None
+    random_success: float | None = None
+    blind_success: float | None = None
+    expert_success: float | None = None
+
+
+SUCCESSES = tuple(field.name for field in fields(ResultRow) if field.name.endswith("_success"))
+"""Columns that a table has only where its families know success."""
 
 
 def normalised_score(value: float, random: float, expert: float) -> float:
@@ -61,8 +71,9 @@ def normalised_score(value: float, random: float, expert: float) -> float:
 
 
 def as_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
-    """Rows as a table, columns in the order of `ResultRow`."""
-    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(ResultRow)])
+    """Rows as a table, columns in the order of `ResultRow`; without those of success where no row has any."""
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(ResultRow)])
+    return frame if frame["adapted_success"].notna().any() else frame.drop(columns=list(SUCCESSES))
 
 
 def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
@@ -95,9 +106,11 @@ def read_rows(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise ResultError(f"{path} cannot be read as result rows: {error}") from error
     names = [field.name for field in fields(ResultRow)]
-    if list(frame.columns) != names:
+    least = [name for name in names if name not in SUCCESSES]
+    if list(frame.columns) not in (names, least):
         raise ResultError(f"{path} has the columns {list(frame.columns)}, but result rows have {names}.")
-    refuse_non_numbers(frame[[field.name for field in fields(ResultRow) if field.type is not str]], path)
+    texts = [field.name for field in fields(ResultRow) if field.type is str]
+    refuse_non_numbers(frame.drop(columns=texts), path)
     return frame
 
 

@@ -2,11 +2,13 @@
 
 import math
 import textwrap
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from benchmark.errors import ResultError
-from benchmark.results.rows import differing
+from benchmark.results.rows import SUCCESSES, differing
 
 USUAL_CONTEXT_SIZE = 256
 """The protocol's size of a context, which goes without saying."""
@@ -59,11 +61,21 @@ def printed_table(frame: pd.DataFrame) -> str:
             lines.append(_row(shown["algorithm"], shown))
             notes = [shown["settings"].replace(";", "; ")] if shown["settings"] else []
             notes += [f"{name} {shown[name]}" for name in extra]
+            notes += _success_notes(line)
             lines += textwrap.wrap(
                 "; ".join(notes), WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
             )
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def _success_notes(line: Mapping[Hashable, Any]) -> list[str]:
+    """Success rates in percent where there are any: the score is the adapted policy's."""
+    rates = {name.removesuffix("_success"): line.get(name, math.nan) for name in SUCCESSES}
+    if any(math.isnan(rate) for rate in rates.values()):
+        return []
+    shown = ", ".join(f"{name} {100 * rate:.1f}" for name, rate in rates.items() if name != "adapted")
+    return [f"score is the success rate in percent; {shown.replace('unadapted', 'un-adapted')}"]
 
 
 def _row(name: str, shown: dict[str, str]) -> str:

@@ -1,13 +1,15 @@
 """Synthetic behaviour and families for the tests of data."""
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from benchmark.data.dataset import Dataset
 from benchmark.data.snapshots import Snapshots
 from benchmark.families.cheetah import CheetahDirection
-from benchmark.families.family import Family, State
+from benchmark.families.family import Family, Split, State
+from benchmark.families.ml45 import MetaWorld45
 
 
 class FallingCheetah(CheetahDirection):
@@ -17,6 +19,19 @@ class FallingCheetah(CheetahDirection):
 
     def terminated(self, after: State) -> np.ndarray:
         return np.abs(after.qpos[..., 2]) > 0.25
+
+
+class BriefMetaWorld(MetaWorld45):
+    """Three tasks (the last is tested on), and episodes of 20 steps."""
+
+    horizon = 20
+
+    @cached_property
+    def parameters(self) -> np.ndarray:
+        return np.arange(3.0)
+
+    def more_splits(self) -> dict[str, Split]:
+        return {"standard": Split((0, 1), (2,)), "tuning": Split((0,), (1,))}
 
 
 def random_snapshots(family: Family, count: int = 3, hidden: int = 16, seed: int = 0) -> Snapshots:

@@ -15,6 +15,17 @@ ROW = ResultRow(
     seed=0, task=2, unadapted_return=-200.0, adapted_return=-100.0, score=50.0, random_return=-300.0,
     blind_return=-150.0, expert_return=-20.0,
 )  # fmt: skip
+SOLVED = replace(
+    ROW, family="ml45-v1", data="omrl/ml45/mixed-v1", data_hash="ef", task=45, score=75.0, unadapted_return=100.0,
+    adapted_return=900.0, random_return=30.0, blind_return=200.0, expert_return=3000.0, unadapted_success=0.0,
+    adapted_success=0.75, random_success=0.0, blind_success=0.1, expert_success=1.0,
+)  # fmt: skip
+"""A row of a family that knows success."""
+
+
+def written(row: ResultRow) -> dict[str, object]:
+    """What a table holds of the row."""
+    return {name: value for name, value in vars(row).items() if value is not None}
 
 
 def run(folder: Path, *rows: ResultRow) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from benchmark.errors import ResultError
 from benchmark.results.board import find_runs, read_board, writing_errors
 from benchmark.results.rows import ResultRow, write_table
-from tests.results.helpers import ROW, add, run, unfinished, write_metrics
+from tests.results.helpers import ROW, add, run, unfinished, write_metrics, written
 
 
 def test_rows_and_curve_of_a_run_are_filed_by_family_and_algorithm(tmp_path: Path) -> None:
@@ -119,4 +119,4 @@ def test_rows_are_kept_as_they_are(tmp_path: Path) -> None:
     rows: list[ResultRow] = [ROW, replace(ROW, seed=1, settings=settings)]
     add(tmp_path / "board", *(run(tmp_path / str(row.seed), row) for row in rows))
     (table,) = read_board(tmp_path / "board").results.values()
-    assert table.to_dict("records") == [vars(row) for row in rows]
+    assert table.to_dict("records") == [written(row) for row in rows]

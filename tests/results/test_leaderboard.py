@@ -10,7 +10,7 @@ from benchmark.errors import ResultError
 from benchmark.results.board import read_board
 from benchmark.results.leaderboard import leaderboard
 from benchmark.results.rows import as_frame, normalised_score, read_rows, write_table
-from tests.results.helpers import ROW, add, averaged, run, two_lines
+from tests.results.helpers import ROW, SOLVED, add, averaged, run, two_lines, written
 
 
 def test_normalised_score() -> None:
@@ -22,8 +22,29 @@ def test_normalised_score() -> None:
 def test_rows_survive_a_round_trip(tmp_path: Path) -> None:
     write_table(tmp_path / "rows.csv", as_frame([ROW, replace(ROW, seed=1, settings="advantage_head=False")]))
     rows = read_rows(tmp_path / "rows.csv")
-    assert rows.to_dict("records")[0] == vars(ROW)
+    assert rows.to_dict("records")[0] == written(ROW)
     assert rows["settings"].tolist() == ["", "advantage_head=False"]
+
+
+def test_successes_are_columns_only_where_a_family_knows_them(tmp_path: Path) -> None:
+    for name, row in (("without", ROW), ("with", SOLVED)):
+        write_table(tmp_path / f"{name}.csv", as_frame([row]))
+        (read,) = read_rows(tmp_path / f"{name}.csv").to_dict("records")
+        assert read == written(row)
+        assert ("adapted_success" in read) == (name == "with")
+    incomplete = (tmp_path / "with.csv").read_text().replace(",0.750,", ",,")
+    (tmp_path / "with.csv").write_text(incomplete)
+    with pytest.raises(ResultError, match="adapted_success holds something that is not a number"):
+        read_rows(tmp_path / "with.csv")
+
+
+def test_families_with_and_without_success_share_a_leaderboard(tmp_path: Path) -> None:
+    frame = averaged(tmp_path, ROW, SOLVED, replace(SOLVED, seed=1, adapted_success=0.25, score=25.0))
+    plain, solved = frame.sort_values("family").to_dict("records")
+    assert (solved["family"], solved["seeds"]) == ("ml45-v1", 2)
+    assert (solved["score"], solved["adapted_success"], solved["blind_success"]) == (50.0, 0.5, 0.1)
+    assert pd.isna(plain["adapted_success"])
+    assert plain["score"] == ROW.score
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from benchmark.results.tables import (
     printed_table,
     readme_table,
 )
-from tests.results.helpers import ROW, averaged, two_lines
+from tests.results.helpers import ROW, SOLVED, averaged, two_lines
 
 KEYS = [
     {"context_size": 64}, {"context": "online"}, {"data": "omrl/cheetah-vel/expert-v1"}, {"data_hash": "cd"},
@@ -80,3 +80,18 @@ def test_blocks_fit_80_columns_with_every_number_in_full(tmp_path: Path) -> None
     for shown in ("multitask-awr 1000000     2    -1234.5", "-1117.2 ± 117.2", "-12345.6 -12345.6"):
         assert shown in second
     assert "a-method-with-a-long-name\n              1000000" in second
+
+
+def test_success_rates_stand_beside_returns_where_there_are_any(tmp_path: Path) -> None:
+    frame = averaged(tmp_path, ROW, SOLVED)
+    plain, solved = sorted(printed_table(frame).split("\n\n"))
+    assert "success" not in plain
+    assert "900.0" in solved
+    told = " ".join(solved.split())
+    assert (
+        "score is the success rate in percent; un-adapted 0.0, random 0.0, blind 10.0, expert 100.0" in told
+    )
+    assert max(map(len, solved.splitlines())) <= 80
+    heading, _, *rows = cells(readme_table(frame))
+    assert [dict(zip(heading, row, strict=True))["score"] for row in rows] == ["50.0", "75.0"]
+    assert "nan" not in readme_table(frame) + printed_table(frame)

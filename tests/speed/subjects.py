@@ -17,7 +17,7 @@ from benchmark.data.sac import BatchedSac, SacConfig
 from benchmark.data.sampler import Sampler
 from benchmark.data.snapshots import Snapshots, shipped_path
 from benchmark.evaluation import Evaluator
-from benchmark.families.simulation import cores
+from benchmark.families.stepping import cores
 from benchmark.protocol import ContextChoice
 from benchmark.randomness import numpy_stream, torch_stream
 from macaw.algorithm import Macaw, MacawConfig

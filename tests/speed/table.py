@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.families.simulation import cores
+from benchmark.families.stepping import cores
 from benchmark.files import LEADERBOARD, write_text
 from tests.speed import subjects
 

@@ -16,8 +16,8 @@ from benchmark.data.exchange.motion import (
     cheetah_positions,
     mean_ends,
     rewards_of_velocity,
-    state_of,
     sub_step,
+    terminal_states,
 )
 from benchmark.families.ant import AntDirection
 from benchmark.families.cheetah import HalfCheetah
@@ -101,12 +101,12 @@ def _terminations(family: Family, data: Dataset, flagged: NDArray[np.bool_]) -> 
     """Terminal flags of all rows, against what the family says of the state after the step."""
     following, over = frames_of_rows(data) + 1, []
     for start in range(0, data.rows, AT_ONCE):
-        state = state_of(family, data.observations[following[start : start + AT_ONCE]])
-        if state is None:
+        terminal = terminal_states(family, data.observations[following[start : start + AT_ONCE]])
+        if terminal is None:
             return Check(
                 "terminal flags", f"not checkable: the observation of {family.name} is not its state"
             )
-        over.append(family.terminated(state))
+        over.append(terminal)
     wrong = flagged != np.concatenate(over)
     return compared("terminal flags", "the family's termination", wrong.astype(np.float64))
 

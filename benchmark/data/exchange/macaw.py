@@ -24,7 +24,7 @@ from benchmark.data.dataset import Progress, no_progress
 from benchmark.data.exchange.checks import ROUNDING, Check, common_checks, compared
 from benchmark.data.exchange.hdf5 import column, flags, opened, row_count
 from benchmark.data.exchange.intake import Portion, as_dataset, assigned, columns_of
-from benchmark.data.exchange.motion import state_of
+from benchmark.data.exchange.motion import terminal_states
 from benchmark.data.exchange.safe_pickle import read_pickle
 from benchmark.errors import ConfigError, DataError
 from benchmark.families.family import Family, published_tasks
@@ -176,9 +176,9 @@ def _time_limit(
     family: Family, lengths: NDArray[np.int64], finals: NDArray[np.floating]
 ) -> NDArray[np.bool_]:
     """Whether an episode (episode,) ended by the time limit: at the horizon, in a state that ends none."""
-    state = state_of(family, finals)
-    over = np.zeros(len(lengths), np.bool_) if state is None else family.terminated(state)
-    return np.asarray((lengths >= family.horizon) & ~over)
+    terminal = terminal_states(family, finals)
+    at_horizon = lengths >= family.horizon
+    return at_horizon if terminal is None else at_horizon & ~terminal
 
 
 def _own_checks(buffer: _Buffer) -> list[Check]:

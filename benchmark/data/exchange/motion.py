@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.cheetah import TORSO_HEIGHT
-from benchmark.families.family import Array, Family, State
+from benchmark.families.family import Array, BodyFamily, Family, State
 
 HIDDEN = {"cheetah-dir": 1, "cheetah-vel": 1, "ant-dir": 2, "walker-params": 1, "hopper-params": 1}
 """Leading coordinates of qpos (the place) that observations leave out, of families whose state they hold else."""
@@ -21,20 +21,27 @@ SLOPE_STEP = 1e-6
 """Metres per second between two speeds whose rewards are compared."""
 
 
-def state_of(family: Family, observations: NDArray[np.floating]) -> State | None:
-    """The states (row, ...) of observations (row, observation), their place put to zero; None where not known."""
+def terminal_states(family: Family, observations: NDArray[np.floating]) -> NDArray[np.bool_] | None:
+    """Whether each observation (row, observation) is of a true terminal state; None where it is not known."""
     hidden = HIDDEN.get(family.name)
     if hidden is None:
         return None
-    exact, model = observations.astype(np.float64), family.model(0)
+    exact, body = observations.astype(np.float64), _body(family)
+    model = body.model(0)
     seen = model.nq - hidden
     qpos = np.concatenate([np.zeros((len(exact), hidden)), exact[:, :seen]], axis=1)
-    return State(qpos, exact[:, seen : seen + model.nv], np.zeros((len(exact), 3)))
+    return body.terminated(State(qpos, exact[:, seen : seen + model.nv], np.zeros((len(exact), 3))))
+
+
+def _body(family: Family) -> BodyFamily:
+    """The family, which is one of those that only bodies of MuJoCo are asked about here."""
+    assert isinstance(family, BodyFamily), f"{family.name} has no body"
+    return family
 
 
 def sub_step(family: Family) -> float:
     """Seconds of one step of the simulator."""
-    return float(family.model(0).opt.timestep)
+    return float(_body(family).model(0).opt.timestep)
 
 
 def cheetah_positions(family: Family, observations: NDArray[np.floating], first: NDArray[np.bool_]) -> Array:
@@ -72,7 +79,7 @@ def rewards_of_velocity(
     moved = rest.copy()
     moved[:, :2] = velocities * family.control_step
     exact = actions.astype(np.float64)
-    return family.reward(parameters, State(rest, rest, rest), exact, State(moved, rest, moved))
+    return _body(family).reward(parameters, State(rest, rest, rest), exact, State(moved, rest, moved))
 
 
 def corrected_by_rewards(
