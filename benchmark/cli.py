@@ -1,6 +1,7 @@
 """The command line. Parsing only: what a verb does is imported when it is called, so that --help is immediate."""
 
 import argparse
+import importlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ examples:
   python -m benchmark run --algo my_method.py:MyMethod        your own method, see README.md
   python -m benchmark run --algo macaw --set advantage_head=false --out runs/no-head
   python -m benchmark leaderboard                             the table of all committed results
+  python -m benchmark compare macaw multitask-awr             is one better, or are there too few seeds to tell?
 """
 
 
@@ -25,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a mistake in the input, 128 + n for a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
-    from benchmark import commands
-
+    module, _, function = options.command.rpartition(".")
+    commands = importlib.import_module(f"benchmark.{module or 'commands'}")
     try:
-        getattr(commands, options.command)(options)
+        getattr(commands, function)(options)
     except BenchmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         if hasattr(error, "exit_code") and not getattr(options, "resume", True):
@@ -56,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _verb(verbs, "algorithms", "list the built-in algorithms and their settings", "algorithms")
     _add_data(verbs)
     _add_leaderboard(verbs)
+    _add_compare(verbs)
     return parser
 
 
@@ -135,3 +138,22 @@ def _add_leaderboard(verbs: "Verbs") -> None:
         "--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs"
     )
     board.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")
+
+
+def _add_compare(verbs: "Verbs") -> None:
+    compare = _verb(
+        verbs,
+        "compare",
+        "compare two results of the leaderboard, with intervals over seeds",
+        "result_commands.compare",
+    )
+    compare.add_argument(
+        "first", metavar="A", help="algorithm, or algorithm:steps=5000:settings=advantage_head=False"
+    )
+    compare.add_argument("second", metavar="B", help="the result to compare it with, named likewise")
+    compare.add_argument("--family", help="task family (default: all that both were run on)")
+    compare.add_argument("--split", default="standard", help="train and test tasks")
+    compare.add_argument(
+        "--context", default="mixed", metavar="SOURCE[:SIZE]", help="context they were tested with"
+    )
+    compare.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")

@@ -18,6 +18,7 @@ LEVELS = [
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"training"},
     {"commands"},
+    {"result_commands"},
     {"cli"},
     {"__main__"},
 ]
@@ -75,7 +76,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_results_import_no_torch() -> None:
-    assert "torch" not in modules_after("import benchmark.results.leaderboard, benchmark.results.rows")
+    assert "torch" not in modules_after(
+        "import benchmark.results.leaderboard, benchmark.results.comparison_text"
+    )
 
 
 def test_no_python_package_is_called_datasets_or_leaderboard() -> None:
