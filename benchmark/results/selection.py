@@ -26,7 +26,7 @@ class Choice:
     """A family's name, with or without version; None for all that both sides have."""
     split: str = "standard"
     context: str = "mixed"
-    """SOURCE, of the usual size, or SOURCE:SIZE."""
+    """SOURCE, of the usual size (`online` of any), or SOURCE:SIZE."""
 
     def __str__(self) -> str:
         return ", ".join(
