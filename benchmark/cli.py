@@ -19,6 +19,7 @@ examples:
   python -m benchmark run --algo my_method.py:MyMethod        your own method, see README.md
   python -m benchmark run --algo macaw --set advantage_head=false --out runs/no-head
   python -m benchmark leaderboard                             the table of all committed results
+  python -m benchmark compare macaw multitask-awr             is one better, or are there too few seeds to tell?
 """
 
 
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     _add_data(verbs)
     _add_leaderboard(verbs)
+    _add_compare(verbs)
     return parser
 
 
@@ -186,9 +188,28 @@ def _add_leaderboard(verbs: "Verbs") -> None:
         verbs,
         "leaderboard",
         "aggregate the result rows into leaderboard/leaderboard.csv, print it",
-        "commands.leaderboard",
+        "commands_results.leaderboard",
     )
     board.add_argument(
         "--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs"
     )
     board.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")
+
+
+def _add_compare(verbs: "Verbs") -> None:
+    compare = _verb(
+        verbs,
+        "compare",
+        "compare two results of the leaderboard, with intervals over seeds",
+        "commands_results.compare",
+    )
+    compare.add_argument(
+        "first", metavar="A", help="algorithm, or algorithm:steps=5000:settings=advantage_head=False"
+    )
+    compare.add_argument("second", metavar="B", help="the result to compare it with, named likewise")
+    compare.add_argument("--family", help="task family (default: all that both were run on)")
+    compare.add_argument("--split", default="standard", help="train and test tasks")
+    compare.add_argument(
+        "--context", default="mixed", metavar="SOURCE[:SIZE]", help="context they were tested with"
+    )
+    compare.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from benchmark.console import console, progress_bar
 from benchmark.errors import ConfigError
-from benchmark.files import LEADERBOARD, PROJECT, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,34 +218,3 @@ def check(options: argparse.Namespace) -> None:
             f"{kind.name} breaks {broken} of the contract's promises (see benchmark/algorithm.py)."
         )
     console.print(f"{kind.name} keeps the contract", highlight=False)
-
-
-def leaderboard(options: argparse.Namespace) -> None:
-    """Add runs, aggregate, write leaderboard.csv, the curves' picture and README's table, print."""
-    from benchmark.results import board, tables
-    from benchmark.results.curves import draw_curves
-    from benchmark.results.leaderboard import leaderboard as aggregate
-    from benchmark.results.rows import write_table
-
-    folder = Path(options.folder) if options.folder else LEADERBOARD
-    finished, unfinished = board.find_runs(Path(place) for place in options.add)
-    before = board.read_board(folder)
-    after = board.add_runs(before, finished)
-    frame = aggregate(after)
-    readme = PROJECT / "README.md" if folder.resolve() == LEADERBOARD.resolve() else None
-    with board.writing_errors(folder):
-        if readme:
-            table = tables.readme_table(frame)
-            text = tables.replace_between_markers(readme.read_text(), "leaderboard", table)
-        for changed in board.write_changes(before, after):
-            console.print(f"updated {changed}", highlight=False, markup=False, soft_wrap=True)
-        write_table(folder / "leaderboard.csv", frame)
-        if finished:
-            draw_curves(list(after.curves), folder / "figures" / "learning-curves.png")
-        if readme:
-            write_text(readme, text)
-    if unfinished:
-        names = ", ".join(map(str, unfinished))
-        console.print(f"not finished, left out: {names}", highlight=False, markup=False, soft_wrap=True)
-    console.print("leaderboard: mean over test tasks, then over seeds\n", highlight=False)
-    console.print(tables.printed_table(frame), highlight=False, markup=False, soft_wrap=True)

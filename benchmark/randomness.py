@@ -5,9 +5,12 @@ the same numbers. Nothing in the suite uses a global generator.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def _key(names: tuple[str | int, ...]) -> list[int]:
@@ -27,8 +30,10 @@ def torch_seed(seed: int, *names: str | int) -> int:
     return int(numpy_stream(seed, *names).integers(2**63 - 1))
 
 
-def torch_stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+def torch_stream(seed: int, *names: str | int, device: "torch.device | str" = "cpu") -> "torch.Generator":
     """A torch generator on `device`, keyed by the seed and the names."""
+    import torch  # here, as results need a stream and not torch
+
     generator = torch.Generator(device=device)
     generator.manual_seed(torch_seed(seed, *names))
     return generator

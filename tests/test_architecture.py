@@ -19,7 +19,7 @@ LEVELS = [
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"scoring"},
     {"training"},
-    {"commands", "commands_data"},
+    {"commands", "commands_data", "commands_results"},
     {"cli"},
     {"__main__"},
 ]
@@ -89,7 +89,9 @@ def test_metaworld_is_imported_only_when_it_is_simulated() -> None:
 
 
 def test_results_import_no_torch() -> None:
-    assert "torch" not in modules_after("import benchmark.results.leaderboard, benchmark.results.rows")
+    assert "torch" not in modules_after(
+        "import benchmark.results.leaderboard, benchmark.results.comparison_text"
+    )
 
 
 def test_no_python_package_is_called_datasets_or_leaderboard() -> None:

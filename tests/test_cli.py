@@ -31,7 +31,7 @@ def test_help_explains_itself_at_once() -> None:
     fastest = min(timed_help() for _ in range(5))
     assert fastest < 0.3
     done = command("--help")
-    for verb in ("run", "families", "algorithms", "data", "leaderboard", "examples:"):
+    for verb in ("run", "families", "algorithms", "data", "leaderboard", "compare", "examples:"):
         assert verb in done.stdout
 
 

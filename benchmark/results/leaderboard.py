@@ -4,7 +4,9 @@ import pandas as pd
 
 from benchmark.errors import ResultError
 from benchmark.results.board import Board
-from benchmark.results.rows import KEY, SUCCESSES
+from benchmark.results.intervals import estimate
+from benchmark.results.rows import KEY, SUCCESSES, score_matrix
+from benchmark.results.statistics import interquartile_mean
 
 RETURNS = ("unadapted_return", "adapted_return", "score", "random_return", "blind_return", "expert_return")
 
@@ -12,8 +14,9 @@ RETURNS = ("unadapted_return", "adapted_return", "score", "random_return", "blin
 def leaderboard(board: Board) -> pd.DataFrame:
     """One line per key: means over test tasks, then over seeds, with the standard error over seeds.
 
-    Columns: the key, `seeds`, `tasks`, the mean of each return and of the score, `adapted_standard_error`, `gain`, and,
-    where any family knows success, the mean success rates (NaN for the other families).
+    Columns: the key, `seeds`, `tasks`, the mean of each return and of the score, `adapted_standard_error`, `gain`,
+    the interquartile mean of the score over (seed x task) and the ends of its 95 % interval, missing below three seeds,
+    and, where any family knows success, the mean success rates (NaN for the other families).
     Raises ResultError if there are no results, or if seeds of one key were tested on different tasks.
     """
     if not board.results:
@@ -29,12 +32,9 @@ def leaderboard(board: Board) -> pd.DataFrame:
 
 def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
     """The averages of one key; raises ResultError if the seeds were not tested on the same tasks."""
-    tasks = group.groupby("seed")["task"].apply(lambda numbers: tuple(sorted(numbers)))
-    if tasks.nunique() != 1:
-        raise ResultError(
-            f"seeds of {dict(zip(KEY, key, strict=True))} were tested on different tasks: {tasks.to_dict()}"
-        )
     successes = [name for name in SUCCESSES if name in group]
+    middle = estimate(score_matrix(group), interquartile_mean)
+    low, high = middle.interval()
     by_seed = group.groupby("seed")[[*RETURNS, *successes]].mean()
     error = by_seed["adapted_return"].sem() if len(by_seed) > 1 else float("nan")
     return {
@@ -44,5 +44,8 @@ def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
         **{name: float(by_seed[name].mean()) for name in RETURNS},
         "adapted_standard_error": error,
         "gain": by_seed["adapted_return"].mean() - by_seed["unadapted_return"].mean(),
+        "score_interquartile_mean": float(middle.value),
+        "score_low": float(low),
+        "score_high": float(high),
         **{name: float(by_seed[name].mean()) for name in successes},
     }

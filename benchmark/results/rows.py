@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.errors import ResultError
 from benchmark.files import write_text
@@ -74,6 +76,24 @@ def as_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
     """Rows as a table, columns in the order of `ResultRow`; without those of success where no row has any."""
     frame = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(ResultRow)])
     return frame if frame["adapted_success"].notna().any() else frame.drop(columns=list(SUCCESSES))
+
+
+def score_matrix(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Scores (seed, task) of the rows of one key, seeds and tasks in rising order.
+
+    Raises ResultError if the rows are of several keys, or if seeds were tested on different tasks.
+    """
+    keys = rows[list(KEY)].drop_duplicates()
+    if len(keys) > 1:
+        apart = ", ".join(name for name in KEY if keys[name].nunique() > 1)
+        raise ResultError(
+            f"rows that differ in {apart} have different keys and are never mixed: choose one key."
+        )
+    tasks = rows.groupby("seed")["task"].apply(lambda numbers: tuple(sorted(numbers)))
+    if tasks.nunique() != 1:
+        key = keys.to_dict("records")[0]
+        raise ResultError(f"seeds of {key} were tested on different tasks: {tasks.to_dict()}")
+    return rows.pivot(index="seed", columns="task", values="score").to_numpy(dtype=np.float64)
 
 
 def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:

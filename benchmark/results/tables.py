@@ -16,7 +16,8 @@ ALWAYS_SHOWN = ("family", "split", "context", "algorithm", "settings", "steps")
 SHOWN_IF_DIFFERENT = ("data", "data_hash", "protocol", "mujoco", "algorithm_version")
 NUMBERS = {
     "seeds": "seeds", "unadapted_return": "un-adapted", "adapted_return": "adapted",
-    "adapted_standard_error": "± s.e.", "score": "score", "random_return": "random", "blind_return": "blind",
+    "adapted_standard_error": "± s.e.", "score": "score", "score_interval": "interquartile mean [95 %]",
+    "random_return": "random", "blind_return": "blind",
     "expert_return": "expert",
 }  # fmt: skip
 WIDTHS = {"steps": 7, "seeds": 5, "un-adapted": 10, "adapted ± s.e.": 16, "score": 6, "blind": 8, "expert": 8}
@@ -87,10 +88,15 @@ def _row(name: str, shown: dict[str, str]) -> str:
 
 
 def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """With contexts as they are shown, and hashes short."""
+    """With contexts as they are shown, hashes short, and the interquartile mean of the score beside its interval."""
     contexts = zip(frame["context"], frame["context_size"], strict=True)
     labels = [context_label(source, size) for source, size in contexts]
-    return frame.assign(context=labels, data_hash=frame["data_hash"].str[:12])
+    ends = zip(frame["score_interquartile_mean"], frame["score_low"], frame["score_high"], strict=True)
+    intervals = [
+        f"{middle:.1f}" + ("" if math.isnan(low) else f" [{low:.1f}, {high:.1f}]")
+        for middle, low, high in ends
+    ]
+    return frame.assign(context=labels, data_hash=frame["data_hash"].str[:12], score_interval=intervals)
 
 
 def _cell(value: object) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmark import commands
+from benchmark import commands_results as commands
 from benchmark.errors import ResultError
 from tests.results.helpers import ROW, run, unfinished, write_metrics
 

@@ -59,8 +59,17 @@ def test_one_seed_has_no_standard_error(tmp_path: Path) -> None:
     frame = averaged(tmp_path, ROW)
     heading, _, row = cells(readme_table(frame))
     assert dict(zip(heading, row, strict=True))["± s.e."] == "-"
+    assert dict(zip(heading, row, strict=True))["interquartile mean [95 %]"] == "50.0"
     assert "-100.0 ± -" in printed_table(frame)
     assert "nan" not in readme_table(frame) + printed_table(frame)
+
+
+def test_three_seeds_have_an_interval_of_the_score(tmp_path: Path) -> None:
+    frame = averaged(tmp_path, *(replace(ROW, seed=seed, score=50.0 + seed) for seed in range(3)))
+    heading, _, row = cells(readme_table(frame))
+    reach = 4.303 / 3**0.5  # Student's, of three values one apart
+    expected = f"51.0 [{51 - reach:.1f}, {51 + reach:.1f}]"
+    assert dict(zip(heading, row, strict=True))["interquartile mean [95 %]"] == expected
 
 
 def test_blocks_fit_80_columns_with_every_number_in_full(tmp_path: Path) -> None:
