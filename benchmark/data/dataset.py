@@ -10,7 +10,7 @@ A *row* is one transition. Row r of episode e has its observation at index r + e
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -150,15 +150,6 @@ def content_hash(columns: dict[str, NDArray[Any]]) -> str:
 def raw_bytes(array: NDArray[Any], dtype: str) -> memoryview:
     """The bytes of the array in C order and this type; a view where it is so already."""
     return np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8).data
-
-
-def concatenated(identity: str, parts: Sequence[dict[str, NDArray[Any]]]) -> Dataset:
-    """One data set from portions in the order of tasks; each portion is a dict of COLUMNS."""
-    joined = {
-        name: np.concatenate([part[name] for part in parts]).astype(COLUMNS[name], copy=False)
-        for name in COLUMNS
-    }
-    return Dataset(identity, **joined)
 
 
 def check_consistent(dataset: Dataset) -> None:

@@ -17,12 +17,11 @@ all processors with AVX2 and FMA.
 
 import math
 import multiprocessing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +34,14 @@ from benchmark.data.behaviour import (
     squashed_gaussian_log_probs,
     uniform_log_prob,
 )
-from benchmark.data.dataset import COLUMNS, TIERS, Dataset, Progress, concatenated, no_progress
+from benchmark.data.dataset import COLUMNS, TIERS, Dataset, Progress, no_progress
 from benchmark.data.snapshots import UNIFORM
+from benchmark.data.spool import Columns, spooled
 from benchmark.errors import DataError, RunError, UnknownNameError
 from benchmark.families.family import Array, Family
 from benchmark.families.stepping import cores
 from benchmark.interruption import ignoring_sigint
 from benchmark.randomness import numpy_stream
-
-Columns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, order=True)
@@ -115,13 +113,15 @@ def record(
     tasks = range(recording.family.tasks) if tasks is None else tasks
     lanes, threads = lanes or recording.family.recording_lanes, threads or cores()
     together = max(1, lanes * recording.family.horizon // recording.transitions)
-    parts = []
-    with _workers(recording.family, threads) as pool:
-        for start in range(0, len(tasks), together):
-            progress(start, len(tasks))
-            parts.append(_record_tasks(recording, tasks[start : start + together], lanes, threads, pool))
-    progress(len(tasks), len(tasks))
-    return concatenated(identity, parts)
+
+    def portions() -> Iterator[Columns]:
+        with _workers(recording.family, threads) as pool:
+            for start in range(0, len(tasks), together):
+                progress(start, len(tasks))
+                yield _record_tasks(recording, tasks[start : start + together], lanes, threads, pool)
+        progress(len(tasks), len(tasks))
+
+    return spooled(identity, portions())
 
 
 def _workers(family: Family, threads: int) -> Executor:

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from benchmark.data import catalog
 from benchmark.data.behaviour import Behaviour
-from benchmark.data.dataset import Dataset, check_consistent, concatenated
+from benchmark.data.dataset import Dataset
 from benchmark.data.scripts import Scripts
 from benchmark.data.shipped import shipped_behaviour
 from benchmark.data.snapshots import Snapshots
+from benchmark.data.spool import Columns, spooled
 from benchmark.errors import DataError
 from benchmark.families.family import Family
 from benchmark.files import replacing, sha256_of_file
@@ -38,6 +39,8 @@ from benchmark.files import replacing, sha256_of_file
 FILES = ("main_data.hdf5", "metadata.json")
 SUMS = "SHA256SUMS"
 LICENCE = "MIT"
+AT_ONCE = 500
+"""Episodes that are read into memory together."""
 UNREADABLE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, AssertionError)
 """What Minari and h5py raise for files that are not as they were written."""
 
@@ -224,13 +227,15 @@ def ingest(identity: str) -> Dataset:
         found = storage.metadata["dataset_id"]
         if found != identity:
             raise ValueError(f"it calls itself {found}")
-        return read_episodes(identity, storage.get_episodes(range(storage.total_episodes)))
+        total = storage.total_episodes
+        pieces = (range(start, min(start + AT_ONCE, total)) for start in range(0, total, AT_ONCE))
+        return spooled(identity, (columns_of_episodes(storage.get_episodes(piece)) for piece in pieces))
     except UNREADABLE as error:
         raise _damaged(identity, f"it cannot be read: {error}") from error
 
 
-def read_episodes(identity: str, episodes: Iterable[Mapping[str, Any]]) -> Dataset:
-    """A data set from episodes as Minari gives them, in task order; ValueError where that is broken."""
+def columns_of_episodes(episodes: Iterable[Mapping[str, Any]]) -> Columns:
+    """The columns of episodes as Minari gives them."""
     take: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "observations": lambda one: one["observations"],
         "actions": lambda one: one["actions"],
@@ -245,9 +250,7 @@ def read_episodes(identity: str, episodes: Iterable[Mapping[str, Any]]) -> Datas
     for one in episodes:
         for name, function in take.items():
             columns[name].append(np.atleast_1d(function(one)))
-    dataset = concatenated(identity, [{name: np.concatenate(column) for name, column in columns.items()}])
-    check_consistent(dataset)
-    return dataset
+    return {name: np.concatenate(column) for name, column in columns.items()}
 
 
 def _damaged(identity: str, what: str) -> DataError:

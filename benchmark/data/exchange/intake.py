@@ -9,7 +9,6 @@ not known: `log_probs` are NaN and `snapshots` UNKNOWN, so no content of this ki
 
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,16 +19,15 @@ from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
 from benchmark.data import cache, store
-from benchmark.data.dataset import COLUMNS, Dataset, check_consistent, raw_bytes
+from benchmark.data.dataset import COLUMNS, Dataset
 from benchmark.data.exchange.checks import Check, joined
+from benchmark.data.spool import Columns, spooled
 from benchmark.errors import ConfigError, DataError
 from benchmark.families.family import Family
 
 NAMESPACE = "imported"
 UNKNOWN = -2
 """Number of the snapshot where it is not known who acted."""
-
-Columns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -93,30 +91,6 @@ def as_dataset(identity: str, columns: Columns) -> Dataset:
     )
 
 
-class Spool:
-    """Columns that grow task by task in files of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._shapes: dict[str, tuple[int, ...]] = {}
-
-    def append(self, columns: Columns) -> None:
-        """Put the columns of one more task at the end."""
-        for name, kind in COLUMNS.items():
-            rows, *rest = columns[name].shape
-            with (self._folder / name).open("ab") as file:
-                file.write(raw_bytes(columns[name], kind))
-            self._shapes[name] = (self._shapes.get(name, (0,))[0] + rows, *rest)
-
-    def dataset(self, identity: str) -> Dataset:
-        """All of it, memory-mapped."""
-        arrays = {
-            name: np.memmap(self._folder / name, dtype=COLUMNS[name], mode="r", shape=shape)
-            for name, shape in self._shapes.items()
-        }
-        return Dataset(identity, **arrays)
-
-
 def take_in(
     family: Family, name: str, portions: Iterator[Portion], origin: Mapping[str, Any]
 ) -> tuple[Dataset, list[Check]]:
@@ -132,21 +106,14 @@ def take_in(
             f"{identity} is there already ({store.folder_of(identity)}); choose another --name, or delete that "
             "folder first."
         )
-    try:
-        cache.root().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".incoming-", dir=cache.root()) as folder:
-            spool = Spool(Path(folder))
-            for portion in portions:
-                spool.append(portion.columns)
-                checks += portion.checks
-            dataset = spool.dataset(identity)
-            check_consistent(dataset)
-            return _stored(family, dataset, joined(checks), origin), joined(checks)
-    except OSError as error:
-        raise DataError(
-            f"the data cannot be spooled to {cache.root()}: {error}. Free some space, or set OMRL_CACHE to "
-            "another folder."
-        ) from error
+
+    def columns() -> Iterator[Columns]:
+        for portion in portions:
+            checks.extend(portion.checks)
+            yield portion.columns
+
+    dataset = spooled(identity, columns())
+    return _stored(family, dataset, joined(checks), origin), joined(checks)
 
 
 def _stored(family: Family, dataset: Dataset, checks: list[Check], origin: Mapping[str, Any]) -> Dataset:

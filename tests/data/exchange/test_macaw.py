@@ -12,7 +12,7 @@ import pytest
 from minari.dataset.minari_storage import MinariStorage
 
 from benchmark import families
-from benchmark.data import cache, store
+from benchmark.data import cache, spool, store
 from benchmark.data.dataset import Dataset
 from benchmark.data.exchange import intake, macaw
 from benchmark.errors import BenchmarkError, ConfigError, DataError
@@ -334,7 +334,7 @@ def test_a_disk_that_is_full_leaves_nothing(
         raise OSError("No space left on device")
 
     if where == "spool":
-        monkeypatch.setattr(intake.Spool, "append", full)
+        monkeypatch.setattr(spool, "_append", full)
     else:
         monkeypatch.setattr(*{"_seal": (store, "_seal"), "cache": (cache, "_write_column")}[where], full)
     with pytest.raises(BenchmarkError, match="No space left"):

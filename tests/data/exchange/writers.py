@@ -14,7 +14,8 @@ from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 
 from benchmark.data import store
-from benchmark.data.dataset import Dataset, concatenated
+from benchmark.data.dataset import Dataset
+from benchmark.data.exchange.intake import as_dataset
 from benchmark.families.family import Family
 from benchmark.families.simulation import BatchSimulation
 
@@ -127,7 +128,7 @@ def as_data(seen: Recorded, identity: str = "omrl/made-up/mixed-v1") -> Dataset:
         "lengths": seen.lengths,
         "terminated": seen.terminated,
     }
-    return concatenated(identity, [columns])
+    return as_dataset(identity, columns)
 
 
 def write_gymnasium(
