@@ -160,7 +160,7 @@ class Share:
     def _finish(self) -> None:
         """Write the snapshots; the checkpoint, which is large, is not needed any more."""
         tensors = {
-            f"{step}/{index}": weight.contiguous()
+            f"{step}/{index}": weight.half()
             for step, weights in self.snapshots.items()
             for index, weight in enumerate(weights)
         }
