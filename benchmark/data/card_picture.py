@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from benchmark.data.dataset import Dataset
@@ -56,7 +57,7 @@ def draw(family: Family, data: Mapping[str, Dataset], rows: Sequence[SnapshotRet
         else:
             axes[1].set_visible(False)
         if many:
-            lower.colorbar(_scale(family), ax=axes, label="task", shrink=0.8)
+            lower.colorbar(_scale(family), ax=axes, label="task", shrink=0.8, ticks=MaxNLocator(integer=True))
         else:
             axes[0].legend(frameon=False)
         figure.savefig(path, format="png", dpi=110)
@@ -88,6 +89,7 @@ def _heat_maps(figure: SubFigure, family: Family, data: Mapping[str, Dataset]) -
         axis.set_title(tier)
         axis.set_xlabel("return of an episode")
     axes[0].set_ylabel("task")
+    axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.colorbar(image, ax=axes, label="share of the task's episodes", shrink=0.8)
 
 
