@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from benchmark import families
 from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
-from benchmark.data.open import open_dataset
+from benchmark.data.open import record_standard
 from benchmark.registry import BUILT_IN
 from benchmark.run_config import RunConfig
 from benchmark.training import Run
@@ -33,7 +34,8 @@ CASES: dict[str, tuple[int, dict[str, Any], float, float]] = {
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return open_dataset("point-robot")
+    """Recorded, but not stored: 20 thousand episodes take Minari a while."""
+    return record_standard(families.family("point-robot"), "mixed", "small")
 
 
 def test_every_built_in_method_has_a_case() -> None:
