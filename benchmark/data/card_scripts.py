@@ -196,7 +196,7 @@ def limits(known: catalog.Entry) -> str:
         "- A goal decides the whole initial state: there are as many as goals.\n"
         f"- Not standardised yet, so that they cannot be opened: {', '.join(missing) or 'none'}.\n"
         "- Recorded with one version of MuJoCo and of Meta-World; others give other trajectories. Recording needs an "
-        "x86-64 processor with AVX2 and FMA (since about 2015), and about seven minutes of one core per million "
+        "x86-64 processor with AVX2 and FMA (since about 2015), and about nine minutes of one core per million "
         "transitions; reading needs nothing.\n"
         "- Log-densities are those of a continuous action, taken at the grid point that was stored.\n"
     )
