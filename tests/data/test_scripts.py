@@ -18,7 +18,7 @@ from benchmark.data import shipped as shipped_module
 from benchmark.data.behaviour import GRID
 from benchmark.data.dataset import Dataset
 from benchmark.data.open import open_dataset
-from benchmark.data.recipe import Recipe
+from benchmark.data.recipe import Recipe, recipe_path
 from benchmark.data.record import Job, Recording, record
 from benchmark.data.references import read_snapshot_returns, returns_path
 from benchmark.data.scripts import LEVELS, UNIFORM_SHARE, Scripts
@@ -147,8 +147,9 @@ def test_the_expert_solves_what_random_actions_do_not() -> None:
 
 
 def test_there_is_nothing_to_train(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="behaviour of ml45-v1 is scripted"):
-        Share(Recipe("ml45"), 0, tmp_path)
+    for start in (lambda: Share(Recipe("ml45"), 0, tmp_path), lambda: recipe_path("ml45")):
+        with pytest.raises(ConfigError, match="behaviour of ml45-v1 is scripted.*data record --family ml45"):
+            start()
 
 
 @pytest.fixture(scope="module")
