@@ -7,7 +7,13 @@ import numpy as np
 from benchmark.data import catalog
 from benchmark.data.dataset import SIZES, TIERS
 from benchmark.data.markdown import number, percent, table
-from benchmark.data.references import References, SnapshotReturns, Successes, medium_snapshots
+from benchmark.data.references import (
+    TRIAL_EPISODES,
+    References,
+    SnapshotReturns,
+    Successes,
+    medium_snapshots,
+)
 from benchmark.data.scripts import LARGEST, Scripts
 from benchmark.data.snapshots import UNIFORM
 from benchmark.families.family import Family
@@ -174,8 +180,8 @@ def blind(family: Family, known: References) -> str:
     return (
         "## Blind reference\n\nThe train task's script that does best on a split's test tasks: an algorithm below it "
         "has not adapted, whatever its return. A script only maps observations to actions, so it can be run in any "
-        "task; it sees the goal, which no algorithm does. The best was looked for on four goals, then measured on all "
-        "20.\n\n" + table(head, lines)
+        "task; here, as for an algorithm, the goal is hidden from it (zeros in its place). The best was looked for on "
+        f"{TRIAL_EPISODES} goals, then measured on all 20.\n\n" + table(head, lines)
     )
 
 
