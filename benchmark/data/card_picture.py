@@ -72,7 +72,7 @@ def _edges(data: Mapping[str, Dataset]) -> Array:
 def _heat_maps(figure: SubFigure, family: Family, data: Mapping[str, Dataset]) -> None:
     """One panel per tier: a line per task, the share of its episodes in each range of returns as colour."""
     edges = _edges(data)
-    axes = figure.subplots(1, len(data), sharex=True, sharey=True)
+    axes = figure.subplots(1, len(data), sharex=True, sharey=True, squeeze=False)[0]
     for axis, (tier, one) in zip(axes, data.items(), strict=True):
         returns = one.episode_returns()
         shares = np.stack([np.histogram(returns[one.tasks == t], edges)[0] for t in range(family.tasks)])

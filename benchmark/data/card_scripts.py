@@ -7,7 +7,13 @@ import numpy as np
 from benchmark.data import catalog
 from benchmark.data.dataset import SIZES, TIERS
 from benchmark.data.markdown import number, percent, table
-from benchmark.data.references import References, SnapshotReturns, Successes, medium_snapshots
+from benchmark.data.references import (
+    TRIAL_EPISODES,
+    References,
+    SnapshotReturns,
+    Successes,
+    medium_snapshots,
+)
 from benchmark.data.scripts import LARGEST, Scripts
 from benchmark.data.snapshots import UNIFORM
 from benchmark.families.family import Family
@@ -174,8 +180,8 @@ def blind(family: Family, known: References) -> str:
     return (
         "## Blind reference\n\nThe train task's script that does best on a split's test tasks: an algorithm below it "
         "has not adapted, whatever its return. A script only maps observations to actions, so it can be run in any "
-        "task; it sees the goal, which no algorithm does. The best was looked for on four goals, then measured on all "
-        "20.\n\n" + table(head, lines)
+        "task; here, as for an algorithm, the goal is hidden from it (zeros in its place). The best was looked for on "
+        f"{TRIAL_EPISODES} goals, then measured on all 20.\n\n" + table(head, lines)
     )
 
 
@@ -196,7 +202,7 @@ def limits(known: catalog.Entry) -> str:
         "- A goal decides the whole initial state: there are as many as goals.\n"
         f"- Not standardised yet, so that they cannot be opened: {', '.join(missing) or 'none'}.\n"
         "- Recorded with one version of MuJoCo and of Meta-World; others give other trajectories. Recording needs an "
-        "x86-64 processor with AVX2 and FMA (since about 2015), and about seven minutes of one core per million "
+        "x86-64 processor with AVX2 and FMA (since about 2015), and about nine minutes of one core per million "
         "transitions; reading needs nothing.\n"
         "- Log-densities are those of a continuous action, taken at the grid point that was stored.\n"
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import tomli_w
 
-from benchmark import files
+from benchmark import families, files
 from benchmark.data.sac import SacConfig
 from benchmark.errors import ConfigError, DataError
+from benchmark.families.family import BodyFamily
 
 LIFE_FRACTIONS = (0.02, 0.04, 0.065, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 """When snapshots are taken, as fractions of the training life: dense early, where behaviour changes fast."""
@@ -56,9 +57,20 @@ class Recipe:
         return tomli_w.dumps(asdict(self))
 
 
+def trainable(family_name: str) -> BodyFamily:
+    """The family of that name; raises ConfigError where its behaviour is scripted."""
+    family = families.family(family_name)
+    if not isinstance(family, BodyFamily):
+        raise ConfigError(
+            f"the behaviour of {family.id} is scripted: there is nothing to train. Record it at once: "
+            f"python -m benchmark data record --family {family.name}"
+        )
+    return family
+
+
 def recipe_path(family_name: str) -> Path:
-    """Where the recipe lies that a family's shipped behaviour was trained by."""
-    return files.DATASETS / "recipes" / f"{family_name}.toml"
+    """Where the recipe lies that a family's shipped behaviour was trained by; ConfigError where there can be none."""
+    return files.DATASETS / "recipes" / f"{trainable(family_name).name}.toml"
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -121,14 +121,17 @@ def deterministic_returns(
 ) -> Means:  # fmt: skip
     """Of the mean actions of one snapshot number, of each task's own agent, in all tasks or in these.
 
-    With `agent` the agent of that task acts in all of them.
+    With `agent` the agent of that task acts in all of them, blind to what observations hide.
     """
     tasks = range(family.tasks) if tasks is None else tasks
     agents = np.array(tasks) if agent is None else np.full(len(tasks), agent)
     policies = behaviour.policy(agents, np.full(len(tasks), number))
-    return _means(
-        family, tasks, lambda seen, hidden: np.tanh(policies.distribution(seen, hidden)[0]), episodes
-    )
+
+    def act(observations: NDArray[np.float32], hidden: Array) -> Array:
+        known = hidden if agent is None else np.zeros_like(hidden)
+        return np.tanh(policies.distribution(observations, known)[0])
+
+    return _means(family, tasks, act, episodes)
 
 
 def still_returns(family: Family, episodes: int = EPISODES) -> Means:

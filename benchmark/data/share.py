@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from benchmark import families
-from benchmark.data.recipe import Recipe
+from benchmark.data.recipe import Recipe, trainable
 from benchmark.data.sac import BatchedSac
-from benchmark.errors import CheckpointError, ConfigError, RunError
-from benchmark.families.family import Array, BodyFamily
+from benchmark.errors import CheckpointError, RunError
+from benchmark.families.family import Array
 from benchmark.families.simulation import BatchSimulation
 from benchmark.files import write_atomically, write_text
 from benchmark.randomness import numpy_stream, torch_stream
@@ -35,13 +34,7 @@ class Share:
 
     def __init__(self, recipe: Recipe, number: int, out: Path) -> None:
         self.recipe, self.number = recipe, number
-        family = families.family(recipe.family)
-        if not isinstance(family, BodyFamily):
-            raise ConfigError(
-                f"the behaviour of {family.id} is scripted: there is nothing to train. Record it at once: "
-                f"python -m benchmark data record --family {family.name}"
-            )
-        self.family = family
+        self.family = trainable(recipe.family)
         self.tasks = list(range(number, self.family.tasks, recipe.shares))
         self.path, self.log_path = out / f"share-{number}.pt", log_path(out, number)
         self.done_path = done_path(out, number)

@@ -76,15 +76,13 @@ class Model:
             getattr(self.model, name)[:] = values
 
     def environment(self) -> Any:
-        """A new environment on this model."""
+        """A new environment on this model: Meta-World's own, which would compile one for itself."""
         model = self.model
-
-        def share(self: object) -> tuple[mujoco.MjModel, mujoco.MjData]:
-            return model, mujoco.MjData(model)
-
-        shared = type(self._kind.__name__, (self._kind,), {"_initialize_simulation": share})
         self.put()
-        environment = shared()
+        environment = self._kind.__new__(self._kind)
+        environment._initialize_simulation = lambda: (model, mujoco.MjData(model))
+        environment.__init__()
+        del environment._initialize_simulation
         environment.max_path_length = ENDLESS
         return environment
 

@@ -18,9 +18,9 @@ from benchmark.data import shipped as shipped_module
 from benchmark.data.behaviour import GRID
 from benchmark.data.dataset import Dataset
 from benchmark.data.open import open_dataset
-from benchmark.data.recipe import Recipe
+from benchmark.data.recipe import Recipe, recipe_path
 from benchmark.data.record import Job, Recording, record
-from benchmark.data.references import read_snapshot_returns, returns_path
+from benchmark.data.references import deterministic_returns, read_snapshot_returns, returns_path
 from benchmark.data.scripts import LEVELS, UNIFORM_SHARE, Scripts
 from benchmark.data.share import Share
 from benchmark.data.snapshots import UNIFORM
@@ -34,6 +34,12 @@ from tests.data.synthetic import BriefMetaWorld
 
 BRIEF = BriefMetaWorld()
 SIZE = 200
+
+
+class Hasty(MetaWorld45):
+    """All tasks, and episodes of 20 steps."""
+
+    horizon = 20
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +153,9 @@ def test_the_expert_solves_what_random_actions_do_not() -> None:
 
 
 def test_there_is_nothing_to_train(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="behaviour of ml45-v1 is scripted"):
-        Share(Recipe("ml45"), 0, tmp_path)
+    for start in (lambda: Share(Recipe("ml45"), 0, tmp_path), lambda: recipe_path("ml45")):
+        with pytest.raises(ConfigError, match="behaviour of ml45-v1 is scripted.*data record --family ml45"):
+            start()
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +194,16 @@ def test_success_rates_are_measured_and_kept(brief_standard: Path) -> None:
     assert [row.deterministic_success for row in rows if row.snapshot == 5] == list(known.successes.expert)
     assert [row.stochastic_return for row in rows if row.snapshot == UNIFORM] == list(known.random)
     assert set(known.blind) == set(known.successes.blind) == {"standard", "tuning"}
+
+
+def test_a_blind_expert_does_not_see_the_goal() -> None:
+    """As no algorithm does: in its own task it reaches for another place than the expert, who sees it."""
+    family, reach = Hasty(), CLASSES.index("reach-v3")
+    expert, blind = (
+        deterministic_returns(family, Scripts(family), len(LEVELS) - 1, 3, agent, [reach]).returns
+        for agent in (None, reach)
+    )
+    assert expert[0] > blind[0]
 
 
 def test_the_minari_form_says_what_acted(brief_standard: Path) -> None:
