@@ -196,7 +196,7 @@ def limits(known: catalog.Entry) -> str:
     return (
         "## Licence\n\nMIT, as the project. Meta-World is MIT too.\n\n"
         "## Known limits\n\n"
-        "- These are not the data of Mitchell et al. (2021), who recorded agents on an older Meta-World.\n"
+        "- These are not the data that Mitchell et al. (2021) used, whose Meta-World was an older one.\n"
         "- Behaviour is scripted: levels differ in skill and noise, not in what a learner would do half way.\n"
         "- Scripts see the goal; a context's actions tell of it, its observations do not.\n"
         "- A goal decides the whole initial state: there are as many as goals.\n"
