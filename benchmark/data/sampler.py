@@ -18,6 +18,9 @@ from benchmark.algorithm import LifePart, Transitions
 from benchmark.data.dataset import PARTS, Dataset
 from benchmark.errors import ConfigError
 
+LINE = 16
+"""Numbers of 32 bits in a line of the processor's cache."""
+
 
 def outlook(dataset: Dataset, episodes: range, discount: float) -> NDArray[np.float32]:
     """What became of each row of these episodes: (row, 4) of reward, terminated, return, final discount.
@@ -52,10 +55,10 @@ class _Frames:
     """
 
     pairs: Tensor
-    """(frame - 1, 2 (observation + action + 5)): each frame and the one after it, a view of the same memory.
+    """(frame - 1, 2 frame size): each frame and the one after it, a view of the same memory.
 
     A frame is the observation, the action, the four numbers of `outlook`, and the number of the episode (exact in
-    float32); zero for tasks that may not be read.
+    float32), filled up with zeros to whole lines of the processor's cache; all zero for tasks that may not be read.
     """
     frame_of_row: Tensor
     """(row,), number of the row's frame."""
@@ -67,13 +70,16 @@ class _Frames:
     def pick(self, rows: Tensor) -> Transitions:
         """The transitions of rows (task, batch); large ones are views, as copies would double the time."""
         shape, size = rows.shape, self.finals.shape[1]
+        future = size + self.actions
         found = self.pairs.index_select(0, self.frame_of_row.index_select(0, rows.reshape(-1)))
         first, second = found.view(*shape, 2, -1).unbind(-2)
-        rewards, terminated, returns, discounts = first[..., -5:-1].permute(2, 0, 1).contiguous()
-        episodes = first[..., -1].int().view(-1)
+        rewards, terminated, returns, discounts = (
+            first[..., future : future + 4].permute(2, 0, 1).contiguous()
+        )
+        episodes = first[..., future + 4].int().view(-1)
         return Transitions(
             observations=first[..., :size],
-            actions=first[..., size : size + self.actions],
+            actions=first[..., size:future],
             rewards=rewards,
             next_observations=second[..., :size],
             terminated=terminated,
@@ -90,7 +96,8 @@ def _frames(
     size, actions = dataset.observations.shape[1], dataset.actions.shape[1]
     frame_of_row = np.arange(dataset.rows, dtype=np.int32)
     frame_of_row += np.repeat(np.arange(dataset.episodes, dtype=np.int32), dataset.lengths)
-    frames = np.zeros((dataset.rows + dataset.episodes, size + actions + 5), np.float32)
+    future = size + actions
+    frames = _zeros_in_whole_lines(dataset.rows + dataset.episodes, future + 5)
     finals = np.zeros((dataset.episodes, size), np.float32)
     for task in tasks:
         episodes, rows = dataset.episodes_of_task(task), dataset.rows_of_task(task)
@@ -98,9 +105,9 @@ def _frames(
         own = slice(rows[0] + episodes.start, rows[-1] + 1 + episodes.stop)
         frames[own, :size] = dataset.observations[own] * scale
         with_action = frame_of_row[inside]
-        frames[with_action, size:-5] = dataset.actions[inside]
-        frames[with_action, -5:-1] = outlook(dataset, episodes, discount)
-        frames[with_action, -1] = with_action - rows
+        frames[with_action, size:future] = dataset.actions[inside]
+        frames[with_action, future : future + 4] = outlook(dataset, episodes, discount)
+        frames[with_action, future + 4] = with_action - rows
         ends = dataset.row_starts[episodes.start + 1 : episodes.stop + 1] + np.asarray(episodes)
         finals[episodes.start : episodes.stop] = frames[ends, :size]
     table = torch.from_numpy(frames).to(device)
@@ -109,6 +116,14 @@ def _frames(
     return _Frames(
         pairs, torch.from_numpy(frame_of_row).to(device), torch.from_numpy(finals).to(device), actions
     )
+
+
+def _zeros_in_whole_lines(rows: int, columns: int) -> NDArray[np.float32]:
+    """Zeros (row, at least column), every row of which begins and ends with a line of the processor's cache."""
+    width = -(-columns // LINE) * LINE
+    flat = np.zeros(rows * width + LINE, np.float32)
+    start = -(flat.ctypes.data // flat.itemsize) % LINE
+    return flat[start : start + rows * width].reshape(rows, width)
 
 
 class Sampler:
