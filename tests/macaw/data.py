@@ -17,10 +17,10 @@ def family(tasks: int = 4, observation_size: int = 3, action_size: int = 2) -> F
 
 
 class InMemoryData(data.RandomData):
-    """Random transitions, 90 per task."""
+    """Random transitions, few per task."""
 
-    def __init__(self, described: FamilyDescription) -> None:
-        super().__init__(described, per_task=90)
+    def __init__(self, described: FamilyDescription, per_task: int = 90) -> None:
+        super().__init__(described, per_task)
 
 
 class FixedData(data.FixedData):
