@@ -200,6 +200,8 @@ def check(options: argparse.Namespace) -> None:
     from benchmark.errors import AlgorithmError
     from benchmark.registry import build_config, find_algorithm, parse_settings
 
+    if options.steps < 2:
+        raise ConfigError(f"--steps is {options.steps}; a loss can fall within 2 or more.")
     kind = find_algorithm(options.algo)
     family = known.family(options.family)
     sizes = (family.observation_size, family.action_size, family.horizon)

@@ -25,7 +25,7 @@ from benchmark import families
 from benchmark.data.recipe import Recipe
 from benchmark.data.share import Share, done_path, log_path, read_done
 from benchmark.data.snapshots import Snapshots
-from benchmark.errors import BenchmarkError, CheckpointError, RunError
+from benchmark.errors import BenchmarkError, CheckpointError, ConfigError, RunError
 from benchmark.families.stepping import cores
 from benchmark.files import write_text
 from benchmark.interruption import Interrupted, noticed_signals
@@ -127,8 +127,10 @@ def collect(
 
     `processes` (default: one per core) train at once. `progress` is called about every second with the number of
     steps that all shares together have done. Raises Interrupted after SIGINT or SIGTERM, and the error of a process
-    that fails; the others are stopped and save.
+    that fails; the others are stopped and save. ConfigError for fewer than one process.
     """
+    if processes is not None and processes < 1:
+        raise ConfigError(f"collect: processes is {processes}; at least 1 is needed.")
     _claim(out)
     with noticed_signals() as received:
         workers = Processes(recipe, out, processes or cores())

@@ -11,7 +11,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
+from benchmark.families.family import Array, Split, State, holding_out, read_body
+from benchmark.families.planar import PlanarRunner
 
 MULTIPLES = (
     (0.453, 1.977, 1.373), (2.021, 2.901, 1.650), (0.352, 0.601, 2.101), (1.975, 0.315, 0.574),
@@ -38,15 +39,13 @@ def _model(task: int) -> mujoco.MjModel:
     return model
 
 
-class HopperParameters(BodyFamily):
+class HopperParameters(PlanarRunner):
     """Hop forward as fast as possible without falling: r = v + 1 - 0.001 |a|^2."""
 
     name = "hopper-params"
     parameter = "mass and inertia, friction, damping as multiples of the base body's"
-    frame_skip = 4
     observation_size = 11
     action_size = 3
-    dynamics_differ = True
     meta_steps = 15_000
 
     @cached_property
@@ -71,25 +70,6 @@ class HopperParameters(BodyFamily):
     def observation_scale(self) -> Array:
         """Velocities of the root 0.3, of the joints 0.1, all else 1."""
         return np.concatenate([np.ones(5), np.full(3, 0.3), np.full(3, 0.1)])
-
-    def reset(self, random: np.random.Generator) -> tuple[Array, Array]:
-        """qpos and qvel = init + U(-0.005, 0.005)."""
-        model = _model(0)
-        qpos = np.asarray(model.qpos0) + random.uniform(-0.005, 0.005, model.nq)
-        return qpos, random.uniform(-0.005, 0.005, model.nv)
-
-    def torso_position(self, qpos: Array) -> Array:
-        """The root slides along x and z; its vertical joint counts from the ground."""
-        return np.stack([qpos[..., 0], np.zeros_like(qpos[..., 0]), qpos[..., 1]], axis=-1)
-
-    def observation(self, state: State) -> Array:
-        """qpos without x (5), qvel clipped to [-10, 10] (6)."""
-        return np.concatenate([state.qpos[..., 1:], np.clip(state.qvel, -10.0, 10.0)], axis=-1)
-
-    def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
-        """Forward speed, plus 1 for not having fallen, minus 0.001 |a|^2."""
-        velocity = (after.qpos[..., 0] - before.qpos[..., 0]) / self.control_step
-        return np.asarray(velocity + 1.0 - 0.001 * np.square(actions).sum(-1))
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
         """Height of 0.7 m or less, the torso tilted by 0.2 radians or more, or a state not finite."""

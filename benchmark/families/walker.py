@@ -12,7 +12,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, published_tasks, read_body
+from benchmark.families.family import Array, Split, State, holding_out, published_tasks, read_body
+from benchmark.families.planar import PlanarRunner
 
 TIME_STEP = 0.004
 FIELDS = ("body_mass", "body_inertia", "dof_damping", "geom_friction")
@@ -30,17 +31,15 @@ def _model(task: int) -> mujoco.MjModel:
     return model
 
 
-class WalkerParameters(BodyFamily):
+class WalkerParameters(PlanarRunner):
     """Run forward as fast as possible without falling: r = v + 1 - 0.001 |a|^2."""
 
     name = "walker-params"
     parameter = (
         "mass (8), inertia (8 x 3), damping (9) and friction (8 x 3) of the model's bodies, joints and geoms"
     )
-    frame_skip = 4
     observation_size = 17
     action_size = 6
-    dynamics_differ = True
     meta_steps = 15_000
 
     @cached_property
@@ -65,25 +64,6 @@ class WalkerParameters(BodyFamily):
     def observation_scale(self) -> Array:
         """Velocities of the root 0.3, of the joints 0.1, all else 1."""
         return np.concatenate([np.ones(8), np.full(3, 0.3), np.full(6, 0.1)])
-
-    def reset(self, random: np.random.Generator) -> tuple[Array, Array]:
-        """qpos and qvel = init + U(-0.005, 0.005)."""
-        model = _model(0)
-        qpos = np.asarray(model.qpos0) + random.uniform(-0.005, 0.005, model.nq)
-        return qpos, random.uniform(-0.005, 0.005, model.nv)
-
-    def torso_position(self, qpos: Array) -> Array:
-        """The root slides along x and z; its vertical joint counts from the ground."""
-        return np.stack([qpos[..., 0], np.zeros_like(qpos[..., 0]), qpos[..., 1]], axis=-1)
-
-    def observation(self, state: State) -> Array:
-        """qpos without x (8), qvel clipped to [-10, 10] (9)."""
-        return np.concatenate([state.qpos[..., 1:], np.clip(state.qvel, -10.0, 10.0)], axis=-1)
-
-    def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
-        """Forward speed, plus 1 for not having fallen, minus 0.001 |a|^2."""
-        velocity = (after.qpos[..., 0] - before.qpos[..., 0]) / self.control_step
-        return np.asarray(velocity + 1.0 - 0.001 * np.square(actions).sum(-1))
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
         """Height out of (0.8, 2.0) m, the torso tilted by one radian or more, or a state not finite."""

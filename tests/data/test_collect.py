@@ -130,6 +130,12 @@ def test_impossible_recipes_are_refused() -> None:
         replace(TINY, sac=replace(SMALL, environments=3))
 
 
+@pytest.mark.parametrize("processes", [0, -1])
+def test_fewer_than_one_process_is_refused(tmp_path: Path, processes: int) -> None:
+    with pytest.raises(ConfigError, match=f"processes is {processes}; at least 1"):
+        collect(TINY, tmp_path, processes)
+
+
 def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(TOGETHER.to_toml())
