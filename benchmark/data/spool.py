@@ -5,10 +5,9 @@ portion, portion, ...  --appended-->  a file per column in a temporary folder  -
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +24,18 @@ def spooled(identity: str, portions: Iterable[Columns]) -> Dataset:
 
     Raises DataError where the disk does not take them, ValueError where episodes are not whole or not in task order.
     """
-    with _writing(identity):
-        cache.root().mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=".incoming-", dir=cache.root())
-    with temporary as folder:
-        shapes: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    with ExitStack() as stack:
+        with _writing(identity):
+            cache.root().mkdir(parents=True, exist_ok=True)
+            files = {name: stack.enter_context(tempfile.TemporaryFile(dir=cache.root())) for name in COLUMNS}
         for columns in portions:
             with _writing(identity):
-                _append(Path(folder), columns, shapes)
-        dataset = Dataset(
-            identity, **{name: _mapped(Path(folder) / name, shapes[name], COLUMNS[name]) for name in COLUMNS}
-        )
+                _append(files, columns, shapes)
+        mapped = {
+            name: np.memmap(file, COLUMNS[name], "r", shape=shapes[name]) for name, file in files.items()
+        }
+        dataset = Dataset(identity, **mapped)
     check_consistent(dataset)
     return dataset
 
@@ -52,14 +52,10 @@ def _writing(identity: str) -> Iterator[None]:
         ) from error
 
 
-def _append(folder: Path, columns: Columns, shapes: dict[str, tuple[int, ...]]) -> None:
+def _append(files: Mapping[str, IO[bytes]], columns: Columns, shapes: dict[str, tuple[int, ...]]) -> None:
     """Put the columns at the end of their files, and count their rows."""
     for name, kind in COLUMNS.items():
         rows, *rest = columns[name].shape
-        with (folder / name).open("ab") as file:
-            file.write(raw_bytes(columns[name], kind))
+        files[name].write(raw_bytes(columns[name], kind))
+        files[name].flush()
         shapes[name] = (shapes.get(name, (0,))[0] + rows, *rest)
-
-
-def _mapped(path: Path, shape: tuple[int, ...], kind: str) -> NDArray[Any]:
-    return np.memmap(path, dtype=kind, mode="r", shape=shape)
