@@ -87,10 +87,6 @@ def test_the_table_of_returns_survives_a_round_trip(tmp_path: Path) -> None:
             read_snapshot_returns(path)
 
 
-NOT_YET = {"ml45": {"random", "medium", "expert"}}
-"""Tiers that are not standardised yet, by family."""
-
-
 @pytest.mark.parametrize("name", families.FAMILIES)
 def test_what_is_shipped_fits_together(name: str) -> None:
     family = families.family(name)
@@ -100,7 +96,7 @@ def test_what_is_shipped_fits_together(name: str) -> None:
     assert entry.mujoco == MUJOCO_VERSION
     assert entry.snapshots == fingerprint(family)
     catalog.check_returns(family)
-    assert set(entry.hashes["small"]) == set(TIERS) - NOT_YET.get(name, set())
+    assert set(entry.hashes["small"]) == set(TIERS)
     known = entry.references
     assert len(known.random) == len(known.expert) == len(known.still) == family.tasks
     assert set(known.blind) == set(family.splits)
