@@ -177,11 +177,11 @@ def gather(recipe: Recipe, out: Path) -> Snapshots:
         weights = read_done(recipe, number, out)
         if weights is None:
             raise CheckpointError(f"share {number} in {out} is not done; run collect again.")
-        for lane, task in enumerate(range(number, family.tasks, recipe.shares)):
+        for lane, task in enumerate(recipe.tasks_of_share(number)):
             by_task[task] = [[weight[lane] for weight in snapshot] for snapshot in weights]
     return Snapshots.from_weights(
         family.id,
         recipe.snapshot_steps,
         recipe.sac.random_steps,
-        [by_task[task] for task in range(family.tasks)],
+        [by_task[task] for task in recipe.task_numbers],
     )

@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -27,6 +28,8 @@ class Recipe:
     """The tasks are dealt to so many shares in turn, each of which is trained as one batched network."""
     seed: int = 0
     """Seed of everything."""
+    tasks: list[int] = field(default_factory=list)
+    """Numbers of the tasks that are trained; none for all."""
     sac: SacConfig = field(default_factory=SacConfig)
     """The agents."""
 
@@ -35,6 +38,11 @@ class Recipe:
             raise ConfigError(
                 f"collect: shares is {self.shares} and steps is {self.steps}; at least 1 share and more than "
                 f"{self.sac.random_steps} steps (the random ones at the start) are needed."
+            )
+        known = range(trainable(self.family).tasks)
+        if any(task not in known for task in self.tasks) or sorted(set(self.tasks)) != self.tasks:
+            raise ConfigError(
+                f"collect: tasks is {self.tasks}; give numbers from 0 to {known[-1]}, each once, in rising order."
             )
         if self.seed < 0:
             raise ConfigError(f"collect: seed is {self.seed}; choose 0 or a larger whole number.")
@@ -52,9 +60,21 @@ class Recipe:
             max(1, round(fraction * self.steps / together)) * together for fraction in LIFE_FRACTIONS
         )
 
+    @property
+    def task_numbers(self) -> list[int]:
+        """Numbers of the tasks that are trained, rising."""
+        return self.tasks or list(range(trainable(self.family).tasks))
+
+    def tasks_of_share(self, number: int) -> list[int]:
+        """Numbers of the tasks that this share trains."""
+        return self.task_numbers[number :: self.shares]
+
     def to_toml(self) -> str:
-        """The file's text."""
-        return tomli_w.dumps(asdict(self))
+        """The file's text, without `tasks` where all are trained."""
+        content = asdict(self)
+        return tomli_w.dumps(
+            content if self.tasks else {key: content[key] for key in content if key != "tasks"}
+        )
 
 
 def trainable(family_name: str) -> BodyFamily:
@@ -95,5 +115,6 @@ def _check_names(found: dict[str, object], kind: type) -> None:
         if name not in known:
             raise ValueError(f"unknown setting '{name}'")
         wanted = known[name].type
-        if not isinstance(value, (int, float) if wanted is float else wanted):  # type: ignore[arg-type]
+        kinds: Any = {float: (int, float), list[int]: list}
+        if not isinstance(value, kinds.get(wanted, wanted)):
             raise ValueError(f"{name} = {value!r} is not of type {getattr(wanted, '__name__', wanted)}")

@@ -35,7 +35,7 @@ class Share:
     def __init__(self, recipe: Recipe, number: int, out: Path) -> None:
         self.recipe, self.number = recipe, number
         self.family = trainable(recipe.family)
-        self.tasks = list(range(number, self.family.tasks, recipe.shares))
+        self.tasks = recipe.tasks_of_share(number)
         self.path, self.log_path = out / f"share-{number}.pt", log_path(out, number)
         self.done_path = done_path(out, number)
         self.resets = numpy_stream(recipe.seed, "collect", number, "resets")

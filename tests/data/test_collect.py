@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -119,7 +120,26 @@ def test_a_finished_share_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         collect(TINY, tmp_path)
 
 
+def test_some_tasks_alone_are_trained(tmp_path: Path) -> None:
+    recipe = Recipe("point-robot", steps=40, shares=2, tasks=[3, 7, 11], sac=SMALL)
+    assert [recipe.tasks_of_share(number) for number in (0, 1)] == [[3, 11], [7]]
+    snapshots = collect(recipe, tmp_path)
+    assert snapshots.tasks == 3
+    second = read_done(recipe, 1, tmp_path)
+    assert second is not None
+    assert np.array_equal(snapshots.weights["b1"][1, -1], second[-1][1][0])
+    assert read_recipe(written(tmp_path, recipe.to_toml())) == recipe
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "recipe.toml").write_text(text)
+    return folder / "recipe.toml"
+
+
 def test_impossible_recipes_are_refused() -> None:
+    for tasks in ([20], [-1], [3, 3], [4, 3]):
+        with pytest.raises(ConfigError, match="give numbers from 0 to 19, each once, in rising order"):
+            Recipe("point-robot", tasks=tasks)
     with pytest.raises(ConfigError, match="shares is 0"):
         replace(TINY, shares=0)
     with pytest.raises(ConfigError, match="steps is 10"):
