@@ -4,11 +4,8 @@ The baseline "Offline MT + FT" of Mitchell et al., "Offline Meta-Reinforcement L
 Weighting", ICML 2021. Policy and V read the observation and a one-hot identity over the train tasks' slots,
 which is all zeros for a task that is not known; plain layers with a learned bias transform.
 
-    value     mean (V(s) - R)^2
-    policy    L_AWR = - mean w log N(a; mu(s), 0.2^2 I),   w from A = R + gamma^k V(s_end) - V(s)
-
-The losses are summed over the sampled tasks and divided by the number of train tasks. At test, each task
-fine-tunes a copy of both networks on its context: alternating Adam steps, V first.
+The losses, mean (V(s) - R)^2 and L_AWR (`macaw.awr`), are summed over the sampled tasks and divided by the number
+of train tasks. At test, each task fine-tunes a copy of both networks on its context: alternating Adam steps, V first.
 """
 
 from dataclasses import dataclass, replace
@@ -27,8 +24,8 @@ from benchmark.algorithm import (
     TrainingData,
     Transitions,
 )
-from macaw import losses
-from macaw.networks import Network, layer_sizes, new_network, policy_means, values
+from macaw.awr import AWR, OnlineAWR, copies, gradients, leaf
+from macaw.networks import Network, layer_sizes, new_network
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
 from macaw.state import restore, saved
@@ -90,6 +87,7 @@ class MultitaskAWR(Algorithm):
 
     name, version = "multitask-awr", 1
     Config = MultitaskAWRConfig
+    further_tests = ({"adaptation_steps": 1}, {"adaptation_steps": 5})
 
     def __init__(
         self,
@@ -107,6 +105,7 @@ class MultitaskAWR(Algorithm):
         self._policy = new_network(policy, None, random)
         self._value_adam = Adam(self._value.tensors(), config.value_lr)
         self._policy_adam = Adam(self._policy.tensors(), config.policy_lr)
+        self._awr = AWR(config.action_std, config.weight_limit)
         self._identities = torch.eye(family.train_tasks, device=device)
 
     def update(self, data: TrainingData) -> Metrics:
@@ -121,21 +120,36 @@ class MultitaskAWR(Algorithm):
     def train_step(self, batch: Transitions, tasks: Int[Tensor, " task"]) -> TrainStep:
         """Losses and gradients of a batch of the tasks in the given slots; nothing is changed."""
         batch = _identified(batch, self._identities[tasks])
-        value, policy = self._value.map(_leaf), self._policy.map(_leaf)
-        value_losses = self._value_losses(value, batch)
-        policy_losses = self._policy_losses(policy, value, batch)
+        value, policy = self._value.map(leaf), self._policy.map(leaf)
+        value_losses = self._awr.value_losses(value, batch)
+        policy_losses = self._awr.policy_losses(policy, value, batch)
         return TrainStep(
             losses={"value_loss": value_losses.detach(), "policy_loss": policy_losses.detach()},
-            value=_gradients(value_losses.sum() / self.family.train_tasks, value),
-            policy=_gradients(policy_losses.sum() / self.family.train_tasks, policy),
+            value=gradients(value_losses.sum() / self.family.train_tasks, value),
+            policy=gradients(policy_losses.sum() / self.family.train_tasks, policy),
         )
 
     def adapt(self, context: Transitions) -> Policy:
         """Fine-tune copies of both networks; where the context is empty, the policy of an unknown task."""
-        nobody = self._identities.new_zeros(context.tasks, self.family.train_tasks)
-        policy = self._fine_tuned(_identified(context, nobody)) if context.size else self._policy
-        act = deterministic_policy(policy.repeated(context.tasks))
-        return lambda observations: act(_with_identity(observations, nobody))
+        nobody = self._nobody(context.tasks)
+        if context.size == 0:
+            return _identified_policy(deterministic_policy(self._policy.repeated(context.tasks)), nobody)
+        _, policy = self._fine_tuned(_identified(context, nobody))
+        return _identified_policy(deterministic_policy(policy.repeated(context.tasks)), nobody)
+
+    def informed(self, slots: Int[Tensor, " task"]) -> Policy:
+        """The policies of train tasks that are told by their identity."""
+        known = deterministic_policy(self._policy.repeated(len(slots)))
+        return _identified_policy(known, self._identities[slots])
+
+    def fine_tuner(self, context: Transitions) -> OnlineAWR:
+        """Both networks after fine-tuning on the context, ready to learn on."""
+        nobody = self._nobody(context.tasks)
+        value, policy = self._fine_tuned(_identified(context, nobody))
+        return OnlineAWR(
+            self._awr, value, policy, self.config.exploration_std, self._random,
+            lambda batch: _identified(batch, nobody), lambda act: _identified_policy(act, nobody),
+        )  # fmt: skip
 
     def explore(self, context: Transitions) -> Policy:
         """The adapted policy with Gaussian noise."""
@@ -149,6 +163,10 @@ class MultitaskAWR(Algorithm):
         """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
         restore(self._state(), state)
 
+    def _nobody(self, tasks: int) -> Float[Tensor, "task slot"]:
+        """The identities of tasks that are not known."""
+        return self._identities.new_zeros(tasks, self.family.train_tasks)
+
     def _state(self) -> dict[str, Any]:
         return {
             "value": self._value.tensors(),
@@ -157,34 +175,16 @@ class MultitaskAWR(Algorithm):
             "policy_adam": self._policy_adam.state(),
         }
 
-    def _fine_tuned(self, context: Transitions) -> Network:
-        """The policy after the fine-tuning steps, with a task dimension in every tensor."""
-
-        def copies(tensor: Tensor) -> Tensor:
-            return _leaf(tensor.expand(context.tasks, *tensor.shape).clone())
-
-        value, policy = self._value.map(copies), self._policy.map(copies)
+    def _fine_tuned(self, context: Transitions) -> tuple[Network, Network]:
+        """Value network and policy after the fine-tuning steps, with a task dimension in every tensor."""
+        value, policy = copies(self._value, context.tasks), copies(self._policy, context.tasks)
         value_adam = Adam(value.tensors(), self.config.adaptation_value_lr)
         policy_adam = Adam(policy.tensors(), self.config.adaptation_policy_lr)
         with torch.enable_grad():
-            for _ in range(self.config.adaptation_steps):
-                value_adam.step(_gradients(self._value_losses(value, context).sum(), value))
-                policy_adam.step(_gradients(self._policy_losses(policy, value, context).sum(), policy))
-        return policy
-
-    def _value_losses(self, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
-        return losses.value_loss(values(value.repeated(batch.tasks), batch.observations), batch.returns)
-
-    def _policy_losses(self, policy: Network, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
-        with torch.no_grad():
-            layers = value.repeated(batch.tasks)
-            targets = losses.bootstrapped_returns(
-                batch.returns, batch.final_discounts, values(layers, batch.final_observations)
-            )
-            advantages = targets - values(layers, batch.observations)
-            weights = losses.advantage_weights(advantages, self.config.weight_limit)
-        means = policy_means(policy.repeated(batch.tasks), batch.observations)
-        return losses.advantage_weighted_loss(means, batch.actions, weights, self.config.action_std)
+            for _ in range(self.config.adaptation_steps if context.size else 0):
+                value_adam.step(gradients(self._awr.value_losses(value, context).sum(), value))
+                policy_adam.step(gradients(self._awr.policy_losses(policy, value, context).sum(), policy))
+        return value, policy
 
 
 def _identified(batch: Transitions, identities: Float[Tensor, "task slot"]) -> Transitions:
@@ -204,10 +204,6 @@ def _with_identity(
     return torch.cat((observations, repeated), -1)
 
 
-def _leaf(tensor: Tensor) -> Tensor:
-    """The same memory, as a leaf that gradients can be taken of."""
-    return tensor.detach().requires_grad_()
-
-
-def _gradients(loss: Float[Tensor, ""], network: Network) -> list[Tensor]:
-    return list(torch.autograd.grad(loss, network.tensors()))
+def _identified_policy(policy: Policy, identities: Float[Tensor, "task slot"]) -> Policy:
+    """The policy on observations alone, of tasks with these identities."""
+    return lambda observations: policy(_with_identity(observations, identities))

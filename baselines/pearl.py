@@ -26,6 +26,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import mse_loss, softplus
 
+from baselines.gaussians import kl_to_prior, product_of_gaussians, squashed_log_density
+from baselines.pearl_online import OnlinePearl
 from benchmark.algorithm import (
     Algorithm,
     AlgorithmConfig,
@@ -51,7 +53,6 @@ PUBLISHED_SIZES = {
 }
 """Tasks per step and transitions of context, where they are published."""
 OTHER_SIZES = (16, 100)
-VARIANCE_FLOOR = 1e-7
 LOG_STD_RANGE = (-20.0, 2.0)
 
 
@@ -93,36 +94,6 @@ class PearlConfig(AlgorithmConfig):
         check_positive(self, "learning_rate", "reward_scale")
         check_range(self, 0.0, 1.0, "target_rate", "discount")
         check_range(self, 0.0, 1e6, "kl_weight", "regularisation", "behaviour_weight")
-
-
-def product_of_gaussians(
-    means: Float[Tensor, "task batch latent"], variances: Float[Tensor, "task batch latent"]
-) -> tuple[Float[Tensor, "task latent"], Float[Tensor, "task latent"]]:
-    """Mean and variance of the normalised product of the batch's Gaussian factors; variances floored at 1e-7."""
-    precisions = 1 / variances.clamp(min=VARIANCE_FLOOR)
-    variance = 1 / precisions.sum(1)
-    return variance * (means * precisions).sum(1), variance
-
-
-def kl_to_prior(
-    mean: Float[Tensor, "task latent"], variance: Float[Tensor, "task latent"]
-) -> Float[Tensor, " task"]:
-    """KL(N(mean, variance) || N(0, I)) in nats."""
-    return 0.5 * (variance + mean.square() - 1 - variance.log()).sum(-1)
-
-
-def squashed_log_density(
-    unsquashed: Float[Tensor, "*batch action"],
-    mean: Float[Tensor, "*batch action"],
-    log_std: Float[Tensor, "*batch action"],
-) -> Float[Tensor, "*batch"]:
-    """log density of tanh(u), u ~ N(mean, exp(log_std)^2), at u = `unsquashed`, in nats, without rounding to zero.
-
-    log N(u; mean, std) - log(1 - tanh(u)^2), the latter as 2 (log 2 - u - softplus(-2 u)).
-    """
-    standard = (unsquashed - mean) * (-log_std).exp()
-    gaussian = -0.5 * standard.square() - log_std - 0.5 * math.log(2 * math.pi)
-    return (gaussian - 2 * (math.log(2) - unsquashed - softplus(-2 * unsquashed))).sum(-1)
 
 
 def new_layers(
@@ -202,8 +173,22 @@ class Pearl(Algorithm):
         critic_loss = self._critic_loss(batch, latent)
         divergence = kl_to_prior(mean, variance)
         self._step(critic_loss + self.config.kl_weight * divergence.sum(), "critics", "encoder")
+        metrics = {
+            "critic_loss": critic_loss,
+            "kl": divergence.mean(),
+            **self._act_better(batch, latent.detach()),
+        }
+        return {"loss": critic_loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
 
-        latent = latent.detach()
+    def actor_critic_step(self, batch: Transitions, latent: Float[Tensor, "task latent"]) -> None:
+        """One step on critics, V and policy, with a z that is given; the encoder rests."""
+        self._step(self._critic_loss(batch, latent), "critics")
+        self._act_better(batch, latent)
+
+    def _act_better(
+        self, batch: Transitions, latent: Float[Tensor, "task latent"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """One step on V, its target and the policy."""
         actor_loss, soft_values = self._actor_loss(batch, latent)
         predicted = perceptron(self._value, _rows(batch.observations, latent)).squeeze(-1)
         value_loss = mse_loss(predicted, soft_values.unsqueeze(0))
@@ -212,11 +197,7 @@ class Pearl(Algorithm):
             for target, live in zip(_tensors(self._target), _tensors(self._value), strict=True):
                 target.lerp_(live, self.config.target_rate)
         self._step(actor_loss, "policy")
-        metrics = {
-            "critic_loss": critic_loss, "value_loss": value_loss, "actor_loss": actor_loss,
-            "kl": divergence.mean(), "value": predicted.mean(),
-        }  # fmt: skip
-        return {"loss": critic_loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
+        return {"value_loss": value_loss, "actor_loss": actor_loss, "value": predicted.mean()}
 
     def posterior(
         self, context: Transitions
@@ -236,13 +217,17 @@ class Pearl(Algorithm):
         """The deterministic policy given the posterior's mean; the prior's where the context is empty."""
         with torch.no_grad():
             mean, _ = self.posterior(context)
-        return self._acting(mean)
+        return self.acting(mean)
 
     def explore(self, context: Transitions) -> Policy:
         """The deterministic policy given a sample of the posterior, or of the prior where the context is empty."""
         with torch.no_grad():
             mean, variance = self.posterior(context)
-            return self._acting(mean + variance.sqrt() * self._normal(mean))
+            return self.acting(mean + variance.sqrt() * self._normal(mean))
+
+    def fine_tuner(self, context: Transitions) -> OnlinePearl:
+        """A copy of the actor-critic for each task, which goes on learning with z as inferred from the context."""
+        return OnlinePearl(self, context)
 
     def state(self) -> dict[str, Any]:
         """Learned tensors, the target and the optimizers' moments."""
@@ -294,7 +279,7 @@ class Pearl(Algorithm):
         mean, log_std = outputs.view(*observations.shape[:2], -1).chunk(2, -1)
         return mean, log_std.clamp(*LOG_STD_RANGE)
 
-    def _acting(self, latent: Float[Tensor, "task latent"]) -> Policy:
+    def acting(self, latent: Float[Tensor, "task latent"]) -> Policy:
         """tanh of the mean, by copies of the network, so that training on does not change it."""
         kept = [(kernel.detach().clone(), bias.detach().clone()) for kernel, bias in self._policy]
 
@@ -304,6 +289,23 @@ class Pearl(Algorithm):
             return outputs.chunk(2, -1)[0].tanh()
 
         return act
+
+    def stochastic(self, latent: Float[Tensor, "task latent"]) -> Policy:
+        """Actions drawn from the policy as it is when it acts."""
+
+        @torch.no_grad()
+        def act(observations: Tensor) -> Tensor:
+            mean, log_std = self._distribution(observations, latent)
+            return (mean + log_std.exp() * self._normal(mean)).tanh()
+
+        return act
+
+    def copy(self) -> "Pearl":
+        """A copy that learns apart; random numbers come from the same stream."""
+        other = Pearl(self.config, self.family, self._random.device, torch.Generator(self._random.device))
+        other.load_state(self.state())
+        other._random = self._random
+        return other
 
     def _step(self, loss: Tensor, *parts: str) -> None:
         """One Adam step of these networks along the gradient of the loss."""

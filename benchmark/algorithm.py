@@ -45,8 +45,8 @@ Metrics = Mapping[str, Tensor]
 """Scalar tensors on the device, at least `loss`; the suite reads them every k steps, so that no step waits."""
 
 
-LifePart = Literal["all", "early", "middle", "late"]
-"""The whole of the behaviour's training life, or its first, second or third third."""
+LifePart = Literal["all", "early", "middle", "late", "random"]
+"""The whole of the behaviour's training life; its first, second or third third; or data of uniformly random actions."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,22 @@ class AlgorithmConfig:
     """Discount factor gamma; the suite computes `Transitions.returns` with it."""
 
 
+class FineTuner(Protocol):
+    """A method that goes on learning in several test tasks at once, from what it gathers there itself."""
+
+    def explore(self) -> Policy:
+        """The policy that gathers the next episode of each task."""
+        ...
+
+    def learn(self, data: TrainingData) -> None:
+        """Learn between two rounds of gathering; slot k of `data` holds all that was gathered in task k."""
+        ...
+
+    def policy(self) -> Policy:
+        """The deterministic policy as it is now; learning on does not change it."""
+        ...
+
+
 class Algorithm:
     """Base class of methods; see the module's text. Subclasses implement what raises NotImplementedError."""
 
@@ -151,6 +167,10 @@ class Algorithm:
     """Raised whenever the same configuration can give other numbers."""
     Config: ClassVar[type[AlgorithmConfig]] = AlgorithmConfig
     """Frozen dataclass of the hyper-parameters."""
+    further_tests: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    """Settings of adaptation that a trained method is also tested with, each in result rows of its own."""
+    online_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings of the protocol `online-finetune` where they are not given."""
 
     def __init__(
         self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator
@@ -171,6 +191,17 @@ class Algorithm:
     def explore(self, context: Transitions) -> Policy:
         """The policy that gathers the next episode of an `online` context; by default the adapted policy."""
         return self.adapt(context)
+
+    def informed(self, slots: Tensor) -> Policy | None:
+        """The policies of train tasks (slot,) by a method that can be told which task it is; None if it cannot.
+
+        An oracle that results are compared with, not a part of the protocol.
+        """
+        return None
+
+    def fine_tuner(self, context: Transitions) -> FineTuner | None:
+        """The method adapted to the context, ready to learn on online; None where it cannot."""
+        return None
 
     def state(self) -> dict[str, Any]:
         """Tensors, numbers, strings, and dicts and lists of them: everything resuming needs, but `random`."""

@@ -14,6 +14,7 @@ from benchmark.algorithm import (
     Algorithm,
     AlgorithmConfig,
     FamilyDescription,
+    FineTuner,
     Policy,
     TrainingData,
     Transitions,
@@ -78,6 +79,11 @@ def adapt(algorithm: Algorithm, context: Transitions) -> Policy:
 def explore(algorithm: Algorithm, context: Transitions) -> Policy:
     """`algorithm.explore`"""
     return call(f"{algorithm.name}.explore", lambda: algorithm.explore(context))
+
+
+def fine_tuner(algorithm: Algorithm, context: Transitions) -> FineTuner | None:
+    """`algorithm.fine_tuner`"""
+    return call(f"{algorithm.name}.fine_tuner", lambda: algorithm.fine_tuner(context))
 
 
 def state(algorithm: Algorithm) -> dict[str, Any]:

@@ -87,9 +87,13 @@ def _add_run(verbs: "Verbs") -> None:
         "--evaluate-every", type=int, default=500, help="steps between evaluations and checkpoints"
     )
     run.add_argument(
-        "--contexts", nargs="+", default=["mixed"], metavar="SOURCE[:SIZE]",
+        "--contexts", nargs="+", metavar="SOURCE[:SIZE]",
         help="contexts to test with: mixed, expert, medium, random, early, middle, late, other, online; "
-        "size in transitions, 256 if not given",
+        "size in transitions, 256 if not given (default: the protocol's)",
+    )  # fmt: skip
+    run.add_argument(
+        "--protocol", default="standard",
+        help="standard, or online-finetune: at the end the method goes on learning in each test task",
     )  # fmt: skip
     run.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="algorithm settings"

@@ -65,13 +65,16 @@ def run(options: argparse.Namespace) -> None:
     from benchmark.training import refuse_existing
 
     kind = find_algorithm(options.algo)
-    settings = parse_settings(options.set)
+    online = options.protocol == "online-finetune"
+    settings = {**(kind.online_settings if online else {}), **parse_settings(options.set)}
     build_config(kind, settings)
     family = families.family(options.family)
+    contexts = options.contexts or ["random" if online else "mixed"]
     common = {
         "algorithm": options.algo, "family": family.name, "split": options.split, "tier": options.tier,
         "size": options.size, "device": options.device, "evaluate_every": options.evaluate_every,
-        "contexts": tuple(_context_choice(text) for text in options.contexts), "settings": settings,
+        "contexts": tuple(_context_choice(text) for text in contexts), "settings": settings,
+        "protocol": options.protocol,
         "steps": family.meta_steps if options.steps is None else options.steps,
     }  # fmt: skip
     if options.threads is not None:
@@ -134,9 +137,13 @@ def _one_run(config: object, folder: Path, open_data: "OpenData", resume: bool) 
 
 def _print_results(frame: "pd.DataFrame") -> None:
     """Per context and test task, means over seeds."""
-    for (context, size), part in frame.groupby(["context", "context_size"], sort=False):
+    tests = ["context", "context_size", "settings", "online_steps"]
+    for (context, size, settings, online_steps), part in frame.groupby(tests, sort=False):
         seeds = part["seed"].nunique()
-        table = Table(title=f"returns, mean of {seeds} seed(s), context {context} of {size} transitions")
+        title = f"returns, mean of {seeds} seed(s), context {context} of {size} transitions"
+        title += f", {settings}" if frame["settings"].nunique() > 1 and settings else ""
+        title += f", after {online_steps} online steps" if frame["online_steps"].any() else ""
+        table = Table(title=title)
         for heading in ("test task", "un-adapted", "adapted", "score", "random", "blind", "expert"):
             table.add_column(heading, justify="right")
         columns = [

@@ -1,8 +1,9 @@
 """Meta-test of one algorithm on the test tasks of a split, as `protocol.py` says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -75,6 +76,8 @@ class Evaluation:
     """(task, episode), whether the adapted policies solved the task; None where the family does not know success."""
     unadapted_successes: NDArray[np.bool_] | None = None
     """The same of the policy adapted to nothing."""
+    online_steps: int = 0
+    """Environment steps of online fine-tuning in each task before this test."""
 
 
 class Evaluator:
@@ -97,34 +100,55 @@ class Evaluator:
                 offline_context(self.family, task, choice, self.open_data, self.discount)
                 for task in self.tasks
             ]
-            context = concatenate(parts, dim=0).map(lambda tensor: tensor.to(self.device))
-            self._contexts[choice] = context.with_scaled_observations(self._scale)
+            self._contexts[choice] = self.as_seen(concatenate(parts, dim=0))
         return self._contexts[choice]
 
-    def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
-        """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
+    @contextmanager
+    def own_randomness(self, *stream: str | int) -> Iterator[None]:
+        """Within the block the algorithm draws from the evaluation's stream; afterwards it is as it was."""
         saved, threads = self.random.get_state(), torch.get_num_threads()
-        self.random.manual_seed(torch_seed(0, "evaluation", choice.source, choice.size))
+        self.random.manual_seed(torch_seed(0, "evaluation", *stream))
         try:
-            return self._evaluate(algorithm, choice)
+            yield
         finally:
             torch.set_num_threads(threads)
             self.random.set_state(saved)
 
-    def _evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
-        empty = empty_context(self.family, len(self.tasks), self.device)
-        if choice.source == "online":
+    def as_seen(self, raw: Transitions) -> Transitions:
+        """Transitions as algorithms see them: on the device, observations multiplied by the family's factors."""
+        return raw.map(lambda tensor: tensor.to(self.device)).with_scaled_observations(self._scale)
+
+    def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
+        """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
+        with self.own_randomness(choice.source, choice.size):
+            if choice.source != "online":
+                groups = [(list(self.tasks), adapt(algorithm, self.context(choice)))]
+                return self._evaluation(algorithm, groups, choice, choice.size)
             contexts = [self._gather(algorithm, task, choice) for task in self.tasks]
             groups = [
                 ([task], adapt(algorithm, context))
                 for task, context in zip(self.tasks, contexts, strict=True)
             ]
-            size = max(context.size for context in contexts)
-        else:
-            groups, size = [(list(self.tasks), adapt(algorithm, self.context(choice)))], choice.size
-        *adapted, unadapted = self._outcomes(
-            algorithm, [*groups, (list(self.tasks), adapt(algorithm, empty))]
-        )
+            return self._evaluation(algorithm, groups, choice, max(context.size for context in contexts))
+
+    def evaluate_policy(
+        self, algorithm: Algorithm, policy: Policy, choice: ContextChoice, online_steps: int
+    ) -> Evaluation:
+        """The same of a policy for all test tasks that began with this context and learned on for so many steps."""
+        found = self._evaluation(algorithm, [(list(self.tasks), policy)], choice, choice.size)
+        return replace(found, online_steps=online_steps)
+
+    def _evaluation(
+        self,
+        algorithm: Algorithm,
+        groups: Sequence[tuple[list[int], Policy]],
+        choice: ContextChoice,
+        size: int,
+    ) -> Evaluation:
+        """Returns of these tasks under their policies, and of all tasks under the policy adapted to nothing."""
+        empty = empty_context(self.family, len(self.tasks), self.device)
+        unadapted_group = (list(self.tasks), adapt(algorithm, empty))
+        *adapted, unadapted = self._outcomes(algorithm, [*groups, unadapted_group])
         returns = np.concatenate([one.returns for one in adapted])
         solved = [one.successes for one in adapted if one.successes is not None]
         successes = np.concatenate(solved) if solved else None

@@ -23,6 +23,7 @@ BUILT_IN = {
 """Name to `module:Class`. Strings, because the suite imports no method before a run asks for it."""
 
 REQUIRED = ("update", "adapt", "state", "load_state")
+OPTIONAL = ("version", "Config", "explore", "further_tests", "online_settings", "informed", "fine_tuner")
 
 
 def find_algorithm(specification: str) -> type[Algorithm]:
@@ -73,9 +74,9 @@ def _checked(found: type, specification: str) -> type[Algorithm]:
             f"{specification} has no method {', '.join(missing)}; "
             f"an algorithm needs {', '.join(REQUIRED)} (see benchmark/algorithm.py)."
         )
-    for name, default in (("version", 1), ("Config", AlgorithmConfig), ("explore", Algorithm.explore)):
+    for name in OPTIONAL:
         if not hasattr(found, name):
-            setattr(found, name, default)
+            setattr(found, name, getattr(Algorithm, name))
     complete = typing.cast(type[Algorithm], found)
     _check_name(complete, specification)
     _check_config_class(complete, specification)

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 
 from benchmark import families
 from benchmark.algorithm import AlgorithmConfig
-from benchmark.errors import ConfigError
+from benchmark.errors import ConfigError, UnknownNameError
 from benchmark.families.stepping import cores
 from benchmark.protocol import ContextChoice
+
+Protocol = Literal["standard", "online-finetune"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class RunConfig:
     """Steps between two evaluations, with a checkpoint each."""
     contexts: tuple[ContextChoice, ...] = (ContextChoice(),)
     """Contexts to test with at the end; the first is the one of the learning curve."""
+    protocol: Protocol = "standard"
+    """`online-finetune`: the method also goes on learning in the test tasks at the end (`online_finetuning.py`)."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the algorithm that differ from its defaults."""
 
@@ -46,6 +50,8 @@ class RunConfig:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("evaluate_every", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too small: it takes {least} or more.")
+        if self.protocol not in get_args(Protocol):
+            raise UnknownNameError("protocol", self.protocol, get_args(Protocol))
         family = families.family(self.family)
         family.require_simulator()
         family.split(self.split)
@@ -53,6 +59,11 @@ class RunConfig:
         if not rounded or len(set(rounded)) < len(rounded):
             raise ConfigError("contexts must be different from one another, and there must be one at least.")
         object.__setattr__(self, "contexts", rounded)
+
+    @property
+    def online(self) -> bool:
+        """Whether the method goes on learning in the test tasks."""
+        return self.protocol == "online-finetune"
 
     def torch_device(self) -> torch.device:
         """The device; raises ConfigError if there is none of that name here."""

@@ -24,6 +24,7 @@ def result_rows(
                 split=split,
                 context=evaluation.choice.source,
                 context_size=evaluation.context_size,
+                online_steps=evaluation.online_steps,
                 task=task,
                 unadapted_return=float(evaluation.unadapted[index].mean()),
                 adapted_return=adapted,

@@ -3,6 +3,7 @@
 RUN/config.toml    everything, resolved        RUN/metrics.csv   one row per evaluation
 RUN/checkpoint/    the last good state         RUN/timing.csv    wall-clock and memory, apart because they vary
 RUN/result.csv     one row per test task and context source, written at the end
+RUN/informed.csv   of a method that can be told the task: returns on the train tasks when it is
 """
 
 import io
@@ -21,16 +22,18 @@ import torch
 from torch import Tensor
 
 from benchmark import calls, families
-from benchmark.algorithm import Algorithm, FamilyDescription
+from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription
 from benchmark.checkpoint import Checkpoints, not_finite
 from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import References
 from benchmark.data.sampler import Sampler
-from benchmark.errors import RunError
+from benchmark.errors import AlgorithmError, RunError
 from benchmark.evaluation import Evaluation, Evaluator
 from benchmark.files import write_text
+from benchmark.final_test import final_evaluations, informed_table
 from benchmark.interruption import Interrupted, noticed_signals
+from benchmark.online_finetuning import CONTEXT
 from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
 from benchmark.registry import build_config, find_algorithm
@@ -65,13 +68,18 @@ class Run:
         self.device = config.torch_device()
         self.family = families.family(config.family)
         self.split = self.family.split(config.split)
-        kind = find_algorithm(config.algorithm)
-        self.settings = build_config(kind, config.settings)
+        self.kind = find_algorithm(config.algorithm)
+        if config.online and self.kind.fine_tuner is Algorithm.fine_tuner:
+            raise AlgorithmError(
+                f"{self.kind.name} does not learn online: it has no fine_tuner (see benchmark/algorithm.py). "
+                "Run it by --protocol standard."
+            )
+        self.settings = build_config(self.kind, config.settings)
         self.dataset: Dataset = open_data(config.tier)
         self.references: References = references(self.family.name)
         self.random = torch_stream(config.seed, "algorithm", device=self.device)
         self.data_random = torch_stream(config.seed, "data", device=self.device)
-        self.algorithm = self._build(kind)
+        self.algorithm = self._build(self.settings)
         discount = self.settings.discount
         self.data = Sampler(
             self.dataset,
@@ -80,6 +88,7 @@ class Run:
             self.device,
             self.data_random,
             self.family.observation_scale,
+            lambda: open_data("random"),
         )
         self.evaluator = Evaluator(
             self.family, self.split.test, open_data, discount, self.device, self.random
@@ -90,7 +99,7 @@ class Run:
         self.timing: list[dict[str, float]] = []
         self.checkpoints = Checkpoints(folder / "checkpoint", self.identity())
 
-    def _build(self, kind: type[Algorithm]) -> Algorithm:
+    def _build(self, settings: AlgorithmConfig) -> Algorithm:
         description = FamilyDescription(
             name=self.family.id,
             observation_size=self.family.observation_size,
@@ -99,7 +108,7 @@ class Run:
             train_tasks=len(self.split.train),
             dynamics_differ=self.family.dynamics_differ,
         )
-        return calls.build(kind, self.settings, description, self.device, self.random)
+        return calls.build(self.kind, settings, description, self.device, self.random)
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint and a finished run must share with this one: everything but the number of steps."""
@@ -126,7 +135,8 @@ class Run:
         """
         if not resume:
             refuse_existing(self.folder)
-        for choice in self.config.contexts:
+        further = (CONTEXT,) if self.config.online else ()
+        for choice in (*self.config.contexts, *further):
             if choice.source != "online":
                 self.evaluator.context(choice)
         if self.checkpoints.exists():
@@ -139,7 +149,8 @@ class Run:
                 "nothing was changed."
             )
         try:
-            asked = {"steps": self.config.steps, "contexts": [str(choice) for choice in self.config.contexts]}
+            contexts = [str(choice) for choice in self.config.contexts]
+            asked = {"steps": self.config.steps, "contexts": contexts, "protocol_name": self.config.protocol}
             write_text(
                 self.folder / "config.toml", tomli_w.dumps(_without_none({**asked, **self.identity()}))
             )
@@ -244,7 +255,8 @@ class Run:
         """One row of metrics.csv: the protocol's columns, then means of the method's metrics since the last row."""
         self._check_finite()
         row: dict[str, float] = {"step": self.step}
-        scored = self.score(self.evaluator.evaluate(self.algorithm, self.config.contexts[0]))
+        evaluation = self.evaluator.evaluate(self.algorithm, self.config.contexts[0])
+        scored = self.score(evaluation, self.settings)
         for column in ("adapted_return", "unadapted_return", "score"):
             row[column] = sum(getattr(one, column) for one in scored) / len(scored)
         row |= {f"adapted_return_task_{one.task}": one.adapted_return for one in scored}
@@ -272,8 +284,8 @@ class Run:
                 f"{self.folder} cannot be written: {error}. The last checkpoint stays; free some space, then --resume."
             ) from error
 
-    def score(self, evaluation: Evaluation) -> list[ResultRow]:
-        """Result rows of one evaluation, episodes averaged."""
+    def score(self, evaluation: Evaluation, settings: AlgorithmConfig) -> list[ResultRow]:
+        """Result rows of one evaluation made with these settings, episodes averaged."""
         common = {
             "data": self.dataset.id,
             "data_hash": self.dataset.content_hash,
@@ -281,7 +293,7 @@ class Run:
             "mujoco": mujoco.__version__,
             "algorithm": self.algorithm.name,
             "algorithm_version": self.algorithm.version,
-            "settings": settings_text(self.settings),
+            "settings": settings_text(settings),
             "steps": self.step,
             "seed": self.config.seed,
         }
@@ -291,13 +303,20 @@ class Run:
         """Test the last checkpoint's algorithm with every context choice and write the result rows."""
         if self.step % self.config.evaluate_every:
             self._write_curves([self._curve_row()])
-        rows = [
-            row
-            for choice in self.config.contexts
-            for row in self.score(self.evaluator.evaluate(self.algorithm, choice))
-        ]
+        tests = final_evaluations(
+            self.algorithm,
+            self.settings,
+            self.evaluator,
+            self.config.contexts,
+            self.config.online,
+            self._build,
+        )
+        rows = [row for settings, evaluation in tests for row in self.score(evaluation, settings)]
+        informed = informed_table(self.algorithm, self.family, self.split.train, self.references, self.device)
         frame = as_frame(rows)
         try:
+            if informed is not None:
+                write_table(self.folder / "informed.csv", informed)
             write_table(self.folder / "result.csv", frame)
         except OSError as error:
             raise RunError(

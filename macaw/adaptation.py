@@ -40,6 +40,10 @@ class PlainStep:
         """Theta of (1 - rate) * parameters + rate * adapted parameters, given that of the parameters."""
         return torch.lerp(theta.expand_as(self.theta), self.theta, rate)
 
+    def block(self) -> Block:
+        """c' of every task."""
+        return Block(self.theta)
+
     def backward(self, adapted: Float[Tensor, "task row"]) -> tuple[Float[Tensor, "task row"], list[Tensor]]:
         """From the gradient of theta' to those of g and of the inner learning rates."""
         self._adapted = adapted
@@ -60,7 +64,8 @@ class LatentStep:
         gradient: Float[Tensor, "task row"],
         inner_lr: Sequence[Tensor],
     ) -> None:
-        self._z, self._weight, self._gradient = transform.latent, transform.weight, gradient
+        self._z, self._weight, self._bias = transform.latent, transform.weight, bias
+        self._gradient = gradient
         self._z_lr, self._weight_lr, self._bias_lr = inner_lr
         self._z_gradient = gradient @ self._weight
         self._z_adapted = torch.addcmul(self._z, self._z_gradient, self._z_lr, value=-1)
@@ -78,6 +83,12 @@ class LatentStep:
         change = rate * (1 - rate) * self._weight_lr * (self._overlap - self._z @ self._z)
         between = torch.lerp(theta.expand_as(self.theta), self.theta, rate)
         return between.addcmul_(self._gradient, change.unsqueeze(1))
+
+    def block(self) -> Block:
+        """z', W' and c' of every task: large, and needed only where learning goes on from them."""
+        steps = self._gradient.unsqueeze(2) * (self._weight_lr * self._z)
+        bias = torch.addcmul(self._bias, self._gradient, self._bias_lr, value=-1)
+        return Block(bias, LatentMap(self._z_adapted, self._weight - steps))
 
     def backward(self, adapted: Float[Tensor, "task row"]) -> tuple[Float[Tensor, "task row"], list[Tensor]]:
         """From the gradient of theta' to those of g and of the inner learning rates."""
@@ -137,6 +148,11 @@ class InnerStep:
         ]
         self._after = [step.theta.requires_grad_(differentiable) for step in self._steps]
         self.layers = network.layers(self._after)
+
+    def network(self) -> Network:
+        """The adapted network, with a task dimension in every learned tensor."""
+        with torch.no_grad():
+            return Network(self._network.sizes, tuple(step.block() for step in self._steps))
 
     def interpolated(self, rate: float) -> list[Layer]:
         """Layers of (1 - rate) * parameters + rate * adapted parameters; no gradient flows through them."""

@@ -35,6 +35,7 @@ from benchmark.algorithm import (
 )
 from macaw import losses
 from macaw.adaptation import InnerStep, leaves, raw_positive, theta_gradients
+from macaw.awr import AWR, OnlineAWR, copies
 from macaw.memory import keep_freed_memory
 from macaw.networks import (
     Layer,
@@ -125,6 +126,7 @@ class Macaw(Algorithm):
 
     name, version = "macaw", 1
     Config = MacawConfig
+    online_settings = {"inner_data": "random"}
 
     def __init__(
         self, config: MacawConfig, family: FamilyDescription, device: torch.device, random: torch.Generator
@@ -194,10 +196,17 @@ class Macaw(Algorithm):
         """One inner step on the whole context of each task; the un-adapted policy where it is empty."""
         if context.size == 0:
             return deterministic_policy(self._policy.repeated(context.tasks))
-        value_step = self._value_step(context, differentiable=False)
-        head, coefficient = self._head.theta(), self._coefficient
-        policy_step = self._policy_step(context, value_step.layers, head, coefficient, differentiable=False)
-        return deterministic_policy(policy_step.layers)
+        return deterministic_policy(self._adapted(context)[1].layers)
+
+    def fine_tuner(self, context: Transitions) -> OnlineAWR:
+        """Both networks after the inner step, ready to learn on, without the advantage head."""
+        config = self.config
+        if context.size:
+            value, policy = (step.network() for step in self._adapted(context))
+        else:
+            value, policy = copies(self._value, context.tasks), copies(self._policy, context.tasks)
+        awr = AWR(config.action_std, config.weight_limit)
+        return OnlineAWR(awr, value, policy, config.exploration_std, self._random)
 
     def explore(self, context: Transitions) -> Policy:
         """The adapted policy with Gaussian noise."""
@@ -223,6 +232,14 @@ class Macaw(Algorithm):
             "policy_adam": self._policy_adam.state(),
             "hyper_adam": self._hyper_adam.state(),
         }
+
+    def _adapted(self, context: Transitions) -> tuple[InnerStep, InnerStep]:
+        """The inner steps of value network and policy on the whole context."""
+        value_step = self._value_step(context, differentiable=False)
+        head, coefficient = self._head.theta(), self._coefficient
+        return value_step, self._policy_step(
+            context, value_step.layers, head, coefficient, differentiable=False
+        )
 
     def _value_step(self, inner: Transitions, differentiable: bool = True) -> InnerStep:
         """The inner step on L_V."""

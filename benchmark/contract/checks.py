@@ -151,6 +151,19 @@ def adapting_leaves_the_method_as_it_was(subject: Subject) -> None:
     _same_state("adapt changed the method's state", calls.state(method), before)
 
 
+def goes_online_from_the_adapted_policy(subject: Subject) -> None:
+    """A fine-tuner, where there is one, begins at the adapted policy and leaves the method as it was."""
+    method, context, observations = subject.trained(), subject.context(2, 60), subject.observations(2)
+    before = _copied(calls.state(method))
+    learner = calls.fine_tuner(method, context)
+    if learner is None:
+        return
+    for policy in (learner.explore(), learner.policy()):
+        actions = _actions(method.name, policy, observations, subject.family.action_size)
+    _same("the fine-tuner's policy is not the adapted one", actions, subject.act(method, context))
+    _same_state("fine_tuner changed the method's state", calls.state(method), before)
+
+
 def resumes_bit_for_bit(subject: Subject) -> None:
     """Saved by torch, loaded into a new instance, it goes on as if it had never stopped."""
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
@@ -196,6 +209,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     permuting_tasks_permutes_results,
     company_does_not_matter,
     adapting_leaves_the_method_as_it_was,
+    goes_online_from_the_adapted_policy,
     resumes_bit_for_bit,
     is_repeatable,
     refuses_what_does_not_fit,

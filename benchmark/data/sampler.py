@@ -6,8 +6,9 @@ The table holds the data of the tasks that a sampler is given, and of no others,
 of a half-cheetah.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -137,11 +138,14 @@ class Sampler:
         device: torch.device,
         random: torch.Generator,
         observation_scale: NDArray[np.float64] | None = None,
+        open_random: Callable[[], Dataset] | None = None,
     ) -> None:
         """Draws come from `random`, on `device`, alone: its state is the sampler's.
 
         `observation_scale` (observation,) multiplies all observations; raw ones are given where it is None.
+        `open_random` gives the data of uniformly random actions, and is called when they are first asked for.
         """
+        self._of_random = _later(tasks, discount, device, random, observation_scale, open_random)
         scale = np.ones(dataset.observations.shape[1]) if observation_scale is None else observation_scale
         self.tasks = len(tasks)
         self._device, self._random, self._id = device, random, dataset.id
@@ -166,8 +170,11 @@ class Sampler:
     def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
         """`size` consecutive transitions per task, from one random place in that part of the training life.
 
-        They may run over the end of an episode into the next. Raises ConfigError where a task has fewer.
+        They may run over the end of an episode into the next. Raises ConfigError where a task has fewer, and where
+        data of random actions are asked for that cannot be had.
         """
+        if part == "random":
+            return self._of_random().contiguous(tasks, size)
         if size > self._counts[part]:
             raise ConfigError(
                 f"{size} consecutive transitions of {self._id} were asked for, but a task has only "
@@ -180,6 +187,21 @@ class Sampler:
     def _draw(self, shape: tuple[int, int]) -> Tensor:
         """Integers so large that their remainders are as good as uniform."""
         return torch.randint(2**62, shape, generator=self._random, device=self._device)
+
+
+def _later(
+    tasks: Sequence[int], discount: float, device: torch.device, random: torch.Generator,
+    observation_scale: NDArray[np.float64] | None, open_random: Callable[[], Dataset] | None,
+) -> Callable[[], Sampler]:  # fmt: skip
+    """A function that gives the sampler of the same tasks' data of random actions, opened by its first call."""
+
+    @cache
+    def build() -> Sampler:
+        if open_random is None:
+            raise ConfigError("data of random actions were asked for, but there are none beside these data.")
+        return Sampler(open_random(), tasks, discount, device, random, observation_scale)
+
+    return build
 
 
 def transitions_of(dataset: Dataset, task: int, rows: NDArray[np.int64], discount: float) -> Transitions:

@@ -13,7 +13,7 @@ from benchmark.results.rows import KEY, differing, refuse_non_numbers
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CURVE_KEY = [name for name in KEY if name != "steps"]
+CURVE_KEY = [name for name in KEY if name not in ("steps", "online_steps")]
 POINTS = ["step", "unadapted_return", "adapted_return", "score"]
 REFERENCES = ["random_return", "blind_return", "expert_return"]
 COLOURS = {"macaw": "#0072B2", "multitask-awr": "#E69F00", "meta-bc": "#009E73", "offline-pearl": "#CC79A7"}

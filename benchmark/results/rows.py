@@ -14,7 +14,7 @@ from benchmark.files import write_text
 
 KEY = (
     "family", "split", "data", "data_hash", "context", "context_size", "protocol", "mujoco",
-    "algorithm", "algorithm_version", "settings", "steps",
+    "algorithm", "algorithm_version", "settings", "steps", "online_steps",
 )  # fmt: skip
 """What must be equal for rows to be averaged; seeds and test tasks are what is averaged over."""
 BELONGS_TO = {"data": "family", "data_hash": "data", "algorithm_version": "algorithm"}
@@ -44,6 +44,8 @@ class ResultRow:
     """Settings that differ from the method's defaults, `key=value` joined by `;`."""
     steps: int
     """Meta-training steps."""
+    online_steps: int
+    """Environment steps of online fine-tuning in each test task; 0 in the standard protocol."""
     seed: int
     task: int
     """Number of the test task."""

@@ -13,7 +13,7 @@ from benchmark.results.rows import SUCCESSES, differing
 USUAL_CONTEXT_SIZE = 256
 """The protocol's size of a context, which goes without saying."""
 ALWAYS_SHOWN = ("family", "split", "context", "algorithm", "settings", "steps")
-SHOWN_IF_DIFFERENT = ("data", "data_hash", "protocol", "mujoco", "algorithm_version")
+SHOWN_IF_DIFFERENT = ("online_steps", "data", "data_hash", "protocol", "mujoco", "algorithm_version")
 NUMBERS = {
     "seeds": "seeds", "unadapted_return": "un-adapted", "adapted_return": "adapted",
     "adapted_standard_error": "± s.e.", "score": "score", "score_interval": "interquartile mean [95 %]",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines import pearl
+from baselines import gaussians, pearl
 from baselines.pearl import Pearl, PearlConfig
 from benchmark.algorithm import FamilyDescription, Transitions
 from benchmark.contract.data import FixedData, transitions
@@ -32,7 +32,7 @@ def test_the_product_of_gaussians_is_their_normalised_product() -> None:
     random = torch.Generator().manual_seed(0)
     means = torch.randn(1, 5, 2, generator=random, dtype=torch.float64)
     variances = torch.rand(1, 5, 2, generator=random, dtype=torch.float64) + 0.2
-    mean, variance = pearl.product_of_gaussians(means, variances)
+    mean, variance = gaussians.product_of_gaussians(means, variances)
     grid = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
     for dimension in range(2):
         factors = torch.distributions.Normal(means[0, :, dimension], variances[0, :, dimension].sqrt())
@@ -44,7 +44,7 @@ def test_the_product_of_gaussians_is_their_normalised_product() -> None:
 
 
 def test_variances_are_floored() -> None:
-    mean, variance = pearl.product_of_gaussians(torch.ones(1, 2, 1), torch.zeros(1, 2, 1))
+    mean, variance = gaussians.product_of_gaussians(torch.ones(1, 2, 1), torch.zeros(1, 2, 1))
     torch.testing.assert_close(variance, torch.full((1, 1), 0.5e-7))
     torch.testing.assert_close(mean, torch.ones(1, 1))
 
@@ -55,7 +55,7 @@ def test_the_divergence_is_that_of_torch_distributions() -> None:
     posterior = torch.distributions.Normal(mean, variance.sqrt())
     prior = torch.distributions.Normal(torch.zeros(4, 5), torch.ones(4, 5))
     expected = torch.distributions.kl_divergence(posterior, prior).sum(1)
-    torch.testing.assert_close(pearl.kl_to_prior(mean, variance), expected)
+    torch.testing.assert_close(gaussians.kl_to_prior(mean, variance), expected)
 
 
 @pytest.mark.parametrize(("mean", "log_std"), [(0.3, -0.5), (-1.5, 0.2), (4.0, -2.0)])
@@ -66,7 +66,7 @@ def test_the_density_of_a_squashed_gaussian_integrates(mean: float, log_std: flo
     )
     unsquashed = torch.linspace(mean - 12, mean + 12, 400_001, dtype=torch.float64)
     parameters = (torch.full_like(unsquashed, value)[:, None] for value in (mean, log_std))
-    density = pearl.squashed_log_density(unsquashed[:, None], *parameters).exp()
+    density = gaussians.squashed_log_density(unsquashed[:, None], *parameters).exp()
     actions = unsquashed.tanh()
     integral = torch.cumulative_trapezoid(density, actions)
     for share in (0.1, 0.5, 0.9, 1.0):
@@ -77,7 +77,7 @@ def test_the_density_of_a_squashed_gaussian_integrates(mean: float, log_std: flo
 
 def test_the_density_far_out_is_finite() -> None:
     far = torch.tensor([[50.0, -50.0]])
-    density = pearl.squashed_log_density(far, far, torch.zeros_like(far))
+    density = gaussians.squashed_log_density(far, far, torch.zeros_like(far))
     expected = 2 * (100 - 2 * math.log(2) - 0.5 * math.log(2 * math.pi))
     torch.testing.assert_close(density, torch.tensor([expected]))
 

@@ -12,6 +12,7 @@ from benchmark.results.rows import ResultRow, as_frame, write_table
 ROW = ResultRow(
     family="cheetah-vel-v1", split="standard", data="omrl/cheetah-vel/mixed-v1", data_hash="ab", context="mixed",
     context_size=256, protocol=1, mujoco="3.3.0", algorithm="macaw", algorithm_version=1, settings="", steps=10,
+    online_steps=0,
     seed=0, task=2, unadapted_return=-200.0, adapted_return=-100.0, score=50.0, random_return=-300.0,
     blind_return=-150.0, expert_return=-20.0,
 )  # fmt: skip

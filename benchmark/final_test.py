@@ -1,0 +1,75 @@
+"""Everything that a trained method is tested with at the end of a run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmark import calls
+from benchmark.algorithm import Algorithm, AlgorithmConfig
+from benchmark.data.references import References
+from benchmark.evaluation import Evaluation, Evaluator, as_act
+from benchmark.families.family import Family
+from benchmark.online_finetuning import CONTEXT, fine_tuned_evaluations
+from benchmark.protocol import EPISODES, ContextChoice
+from benchmark.results.rows import normalised_score
+from benchmark.rollouts import episode_outcomes
+
+Build = Callable[[AlgorithmConfig], Algorithm]
+"""Gives a new instance of the method with this configuration."""
+
+
+def final_evaluations(
+    algorithm: Algorithm, settings: AlgorithmConfig, evaluator: Evaluator, contexts: Sequence[ContextChoice],
+    online: bool, build: Build,
+) -> Iterator[tuple[AlgorithmConfig, Evaluation]]:  # fmt: skip
+    """Evaluations with the settings they were made with: the run's own first, then those of `further_tests`.
+
+    With `online` also after learning on in the test tasks, from the protocol's own context.
+    """
+    offline = [choice for choice in contexts if not (online and choice == CONTEXT)]
+    for choice in offline:
+        yield settings, evaluator.evaluate(algorithm, choice)
+    if online:
+        for evaluation in fine_tuned_evaluations(algorithm, evaluator):
+            yield settings, evaluation
+    for further in _further_settings(algorithm, settings):
+        other = build(further)
+        calls.load_state(other, calls.state(algorithm))
+        for choice in offline:
+            yield further, evaluator.evaluate(other, choice)
+
+
+def _further_settings(algorithm: Algorithm, settings: AlgorithmConfig) -> list[AlgorithmConfig]:
+    """The settings of `further_tests` that are not the run's own."""
+    found = [replace(settings, **changes) for changes in algorithm.further_tests]
+    return [one for one in found if one != settings]
+
+
+def informed_table(
+    algorithm: Algorithm, family: Family, train_tasks: Sequence[int], known: References, device: torch.device
+) -> pd.DataFrame | None:
+    """Return and score on each train task of the method that is told which one it is; None where it cannot be told.
+
+    An oracle: it says how much of what the method has learned is lost for want of knowing the task.
+    """
+    slots = torch.arange(len(train_tasks), device=device)
+    policy = calls.call(f"{algorithm.name}.informed", lambda: algorithm.informed(slots))
+    if policy is None:
+        return None
+    act = as_act(algorithm, policy, family, device)
+    returns = np.mean(episode_outcomes(family, train_tasks, act, EPISODES).returns, axis=1)
+    return pd.DataFrame(
+        [
+            {
+                "task": task,
+                "informed_return": float(value),
+                "score": normalised_score(float(value), known.random[task], known.expert[task]),
+                "random_return": known.random[task],
+                "expert_return": known.expert[task],
+            }
+            for task, value in zip(train_tasks, returns, strict=True)
+        ]
+    )

@@ -1,0 +1,139 @@
+"""The protocol `online-finetune` (Mitchell et al., 2021, Table 1): a method goes on learning in each test task.
+
+    context of random actions --adapt--> policy --20 episodes--> return at 0 environment steps
+    again and again:  a round of exploring episodes in each task,  then (after 25 rounds) the method learns
+    at 10,000 and 20,000 environment steps:  the deterministic policy --20 episodes--> return
+
+A round is one episode, or, where episodes end early, so many that there are as many steps as in a full one: so families
+that fall and families that do not learn equally often. The paper measures with 3 episodes, this suite with its 20.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark import calls
+from benchmark.algorithm import Algorithm, LifePart, Policy, Transitions
+from benchmark.errors import AlgorithmError
+from benchmark.evaluation import Evaluation, Evaluator, as_act
+from benchmark.protocol import ContextChoice, episodes_as_transitions
+from benchmark.rollouts import Act, record_episodes
+
+MEASURED_AT = (0, 10_000, 20_000)
+"""Environment steps per test task after which the policy is tested."""
+BURN_IN_ROUNDS = 25
+"""Rounds that are gathered before the method learns for the first time."""
+CONTEXT = ContextChoice("random")
+"""What the method is adapted to before it has taken a step."""
+
+
+class Gathered:
+    """All transitions that were gathered in some tasks, growing; fulfils `TrainingData`, slot k being the k-th task."""
+
+    def __init__(self, tasks: int, capacity: int, random: torch.Generator) -> None:
+        """`capacity`: transitions per task, never exceeded. Draws come from `random`, on its device."""
+        self.tasks, self._capacity, self._random = tasks, capacity, random
+        self._counts = torch.zeros(tasks, dtype=torch.int64, device=random.device)
+        self._all: Transitions | None = None
+
+    @property
+    def counts(self) -> list[int]:
+        """Transitions of each task so far."""
+        return [int(count) for count in self._counts]
+
+    def add(self, task: int, new: Transitions) -> None:
+        """Append transitions (1, size) of one task."""
+        if self._all is None:
+            shape = (self.tasks, self._capacity)
+            self._all = new.map(lambda tensor: tensor.new_zeros((*shape, *tensor.shape[2:])))
+        start = int(self._counts[task])
+        for name in Transitions.__dataclass_fields__:
+            getattr(self._all, name)[task, start : start + new.size] = getattr(new, name)[0]
+        self._counts[task] += new.size
+
+    def sample_tasks(self, count: int) -> Tensor:
+        """`count` different slots (all where there are fewer), drawn uniformly."""
+        order = torch.randperm(self.tasks, generator=self._random, device=self._random.device)
+        return order[:count]
+
+    def transitions(self, tasks: Tensor, size: int) -> Transitions:
+        """`size` transitions per task drawn uniformly with replacement."""
+        count = self._counts.index_select(0, tasks)[:, None]
+        return self._pick(tasks, self._draw((len(tasks), size)) % count)
+
+    def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
+        """`size` consecutive transitions per task; raises AlgorithmError for a part of a training life."""
+        if part != "all" or size > min(self.counts):
+            raise AlgorithmError(
+                f"{size} consecutive transitions of part '{part}' were asked for, but online data have no parts, "
+                f"and {min(self.counts)} transitions so far."
+            )
+        count = self._counts.index_select(0, tasks)[:, None]
+        first = self._draw((len(tasks), 1)) % (count - size + 1)
+        return self._pick(tasks, first + torch.arange(size, device=self._random.device))
+
+    def _pick(self, tasks: Tensor, rows: Tensor) -> Transitions:
+        assert self._all is not None, "something must be gathered first"
+        return self._all.map(lambda tensor: tensor[tasks[:, None], rows])
+
+    def _draw(self, shape: tuple[int, int]) -> Tensor:
+        return torch.randint(2**62, shape, generator=self._random, device=self._random.device)
+
+
+def fine_tuned_evaluations(
+    algorithm: Algorithm, evaluator: Evaluator, measured_at: Sequence[int] = MEASURED_AT,
+    burn_in_rounds: int = BURN_IN_ROUNDS,
+) -> list[Evaluation]:  # fmt: skip
+    """One evaluation per number of environment steps in `measured_at`, rising; the algorithm is left as it was.
+
+    Raises AlgorithmError where the method does not learn online.
+    """
+    with evaluator.own_randomness("online-finetune"):
+        learner = calls.fine_tuner(algorithm, evaluator.context(CONTEXT))
+        if learner is None:
+            raise AlgorithmError(
+                f"{algorithm.name} does not learn online: its fine_tuner gives None. Run it by the standard protocol."
+            )
+        family = evaluator.family
+        gathered = Gathered(len(evaluator.tasks), measured_at[-1] + 2 * family.horizon, evaluator.random)
+        found, rounds = [], 0
+        for steps in measured_at:
+            while min(gathered.counts) < steps:
+                _gather_round(evaluator, algorithm, learner.explore(), gathered, rounds)
+                rounds += 1
+                if rounds >= burn_in_rounds:
+                    calls.call(f"learning of {algorithm.name}'s fine_tuner", lambda: learner.learn(gathered))
+            found.append(evaluator.evaluate_policy(algorithm, learner.policy(), CONTEXT, steps))
+        return found
+
+
+def _gather_round(
+    evaluator: Evaluator, algorithm: Algorithm, policy: Policy, gathered: Gathered, number: int
+) -> None:
+    """Whole episodes in each task, until it has at least a horizon of new steps."""
+    family, new = evaluator.family, [0] * gathered.tasks
+    act = as_act(algorithm, policy, family, evaluator.device)
+    episode = 0
+    while min(new) < family.horizon:
+        missing = [slot for slot, steps in enumerate(new) if steps < family.horizon]
+        tasks = [evaluator.tasks[slot] for slot in missing]
+        stream = ("online-finetune", number, episode)
+        episodes = record_episodes(family, tasks, _of_some(act, missing, gathered.tasks), 1, stream)
+        for slot, part in zip(missing, episodes_as_transitions(episodes, evaluator.discount), strict=True):
+            gathered.add(slot, evaluator.as_seen(part))
+            new[slot] += part.size
+        episode += 1
+
+
+def _of_some(act: Act, slots: Sequence[int], tasks: int) -> Act:
+    """The policies of `tasks` tasks, asked for these slots' actions alone."""
+
+    def act_in_some(observations: NDArray[np.float32]) -> NDArray[np.floating]:
+        everywhere = np.zeros((tasks, *observations.shape[1:]), np.float32)
+        everywhere[list(slots)] = observations
+        return act(everywhere)[list(slots)]
+
+    return act_in_some

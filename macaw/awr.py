@@ -1,0 +1,106 @@
+"""Advantage-weighted regression of whole networks: losses of each task, and learning on in test tasks.
+
+    value     mean (V(s) - R)^2
+    policy    - mean w log N(a; mu(s), std^2 I),   w from A = R + gamma^k V(s_end) - V(s)
+
+Networks here have learned tensors of all tasks alike, or a copy for each task (a leading task dimension).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmark.algorithm import Policy, TrainingData, Transitions
+from macaw import losses
+from macaw.networks import Network, policy_means, values
+from macaw.optimizer import Adam
+from macaw.policies import deterministic_policy, exploring_policy
+
+ONLINE_VALUE_STEPS, ONLINE_POLICY_STEPS = 100, 200
+"""Adam steps between two rounds of online fine-tuning, and what they are made with; published."""
+ONLINE_LR = 1e-5
+ONLINE_BATCH = 256
+
+
+@dataclass(frozen=True)
+class AWR:
+    """The fixed numbers of the policy's loss."""
+
+    action_std: float
+    """Standard deviation of the policy in its likelihood."""
+    weight_limit: float
+    """Largest advantage weight."""
+
+    def value_losses(self, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
+        """mean (V(s) - R)^2 of each task."""
+        return losses.value_loss(values(value.repeated(batch.tasks), batch.observations), batch.returns)
+
+    def policy_losses(self, policy: Network, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
+        """L_AWR of each task; no gradient flows through V."""
+        with torch.no_grad():
+            layers = value.repeated(batch.tasks)
+            targets = losses.bootstrapped_returns(
+                batch.returns, batch.final_discounts, values(layers, batch.final_observations)
+            )
+            advantages = targets - values(layers, batch.observations)
+            weights = losses.advantage_weights(advantages, self.weight_limit)
+        means = policy_means(policy.repeated(batch.tasks), batch.observations)
+        return losses.advantage_weighted_loss(means, batch.actions, weights, self.action_std)
+
+
+class OnlineAWR:
+    """V and policy of each of several test tasks, learning on from what they gather: a `FineTuner`."""
+
+    def __init__(
+        self, awr: AWR, value: Network, policy: Network, exploration_std: float, random: torch.Generator,
+        as_input: Callable[[Transitions], Transitions] = lambda batch: batch,
+        as_policy: Callable[[Policy], Policy] = lambda policy: policy,
+    ) -> None:  # fmt: skip
+        """Networks with a task dimension in every tensor; they are the learner's own from now on.
+
+        `as_input` makes of a batch what the networks read, and `as_policy` of a policy on that one on observations.
+        """
+        self._awr, self._std, self._random = awr, exploration_std, random
+        self._as_input, self._as_policy = as_input, as_policy
+        self._value, self._policy = value.map(leaf), policy.map(leaf)
+        self._value_adam = Adam(self._value.tensors(), ONLINE_LR)
+        self._policy_adam = Adam(self._policy.tensors(), ONLINE_LR)
+
+    def explore(self) -> Policy:
+        """The deterministic policy with Gaussian noise."""
+        return exploring_policy(self.policy(), self._std, self._random)
+
+    def learn(self, data: TrainingData) -> None:
+        """100 Adam steps of V, then 200 of the policy, each on 256 transitions per task."""
+        tasks = torch.arange(data.tasks, device=self._random.device)
+        with torch.enable_grad():
+            for _ in range(ONLINE_VALUE_STEPS):
+                batch = self._as_input(data.transitions(tasks, ONLINE_BATCH))
+                loss = self._awr.value_losses(self._value, batch).sum()
+                self._value_adam.step(gradients(loss, self._value))
+            for _ in range(ONLINE_POLICY_STEPS):
+                batch = self._as_input(data.transitions(tasks, ONLINE_BATCH))
+                loss = self._awr.policy_losses(self._policy, self._value, batch).sum()
+                self._policy_adam.step(gradients(loss, self._policy))
+
+    def policy(self) -> Policy:
+        """The deterministic policy as it is now."""
+        return self._as_policy(deterministic_policy(self._policy.layers(self._policy.theta())))
+
+
+def leaf(tensor: Tensor) -> Tensor:
+    """The same memory, as a leaf that gradients can be taken of."""
+    return tensor.detach().requires_grad_()
+
+
+def copies(network: Network, tasks: int) -> Network:
+    """A copy of the network for each task, as leaves."""
+    return network.map(lambda tensor: leaf(tensor.expand(tasks, *tensor.shape).clone()))
+
+
+def gradients(loss: Float[Tensor, ""], network: Network) -> list[Tensor]:
+    """Of the loss, for every learned tensor of the network."""
+    return list(torch.autograd.grad(loss, network.tensors()))
