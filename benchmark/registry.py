@@ -14,12 +14,18 @@ from typing import Any, Literal
 from benchmark.algorithm import Algorithm, AlgorithmConfig
 from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
 
-BUILT_IN = {
+METHODS = {
     "macaw": "macaw.algorithm:Macaw",
     "meta-bc": "baselines.meta_bc:MetaBC",
     "multitask-awr": "baselines.multitask_awr:MultitaskAWR",
     "pearl": "baselines.pearl:Pearl",
 }
+REFERENCES = {
+    "behaviour-cloning": "baselines.behaviour_cloning:BehaviourCloning",
+    "nearest-expert": "benchmark.nearest_expert:NearestExpert",
+}
+"""What methods are compared with, and no meta-learner."""
+BUILT_IN = METHODS | REFERENCES
 """Name to `module:Class`. Strings, because the suite imports no method before a run asks for it."""
 
 REQUIRED = ("update", "adapt", "state", "load_state")

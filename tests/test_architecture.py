@@ -17,7 +17,7 @@ LEVELS = [
     {"calls"},
     {"contract"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
-    {"scoring", "online_finetuning"},
+    {"scoring", "nearest_expert", "online_finetuning"},
     {"final_test"},
     {"training"},
     {"commands", "commands_data", "commands_results"},

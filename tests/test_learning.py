@@ -13,7 +13,7 @@ from benchmark import families
 from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
 from benchmark.data.open import record_standard
-from benchmark.registry import BUILT_IN
+from benchmark.registry import METHODS
 from benchmark.run_config import RunConfig
 from benchmark.training import Run
 
@@ -39,7 +39,7 @@ def data() -> Dataset:
 
 
 def test_every_built_in_method_has_a_case() -> None:
-    assert set(CASES) == set(BUILT_IN)
+    assert set(CASES) == set(METHODS)
 
 
 @pytest.mark.parametrize("algorithm", CASES)

@@ -147,7 +147,7 @@ class Sampler:
         """
         self._of_random = _later(tasks, discount, device, random, observation_scale, open_random)
         scale = np.ones(dataset.observations.shape[1]) if observation_scale is None else observation_scale
-        self.tasks = len(tasks)
+        self.tasks, self.task_numbers = len(tasks), tuple(tasks)
         self._device, self._random, self._id = device, random, dataset.id
         self._frames = _frames(dataset, tasks, discount, scale.astype(np.float32), device)
         self._counts: dict[str, int] = {}
