@@ -32,7 +32,7 @@ from macaw.networks import Layer, layer_sizes, new_network, policy_means
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
 from macaw.state import restore, saved
-from macaw.validation import check_count, check_life_part, check_positive, check_range
+from macaw.validation import check_choice, check_count, check_positive, check_range
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class MetaBCConfig(AlgorithmConfig):
         check_count(self, 1, "latent_size", "hidden_size", "hidden_layers")
         check_positive(self, "outer_lr", "inner_lr", "hyper_lr", "action_std")
         check_range(self, 0.0, 1.0, "discount", "exploration_std")
-        check_life_part(self, "inner_data")
+        check_choice(self, "inner_data", LifePart)
 
 
 @dataclass(frozen=True)

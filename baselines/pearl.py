@@ -19,7 +19,7 @@ values of actions that are not in the data. At test the policy is deterministic 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -40,8 +40,9 @@ from benchmark.algorithm import (
 from macaw.networks import layer_sizes
 from macaw.optimizer import Adam
 from macaw.state import restore, saved
-from macaw.validation import check_count, check_positive, check_range
+from macaw.validation import check_choice, check_count, check_positive, check_range
 
+Products = Literal["float32", "bfloat16"]
 Layers = list[tuple[Tensor, Tensor]]
 """Kernel (network, input, output) and bias (network, 1, output) of each layer of one or more networks."""
 
@@ -86,6 +87,8 @@ class PearlConfig(AlgorithmConfig):
     """Weight of mean(mu^2) and of mean(log_std^2)."""
     behaviour_weight: float = 0.0
     """Weight w of the behaviour-cloning term; 0 for plain PEARL."""
+    products: Products = "float32"
+    """Type of the matrix products, but for the last layers; bfloat16 is faster where the processor has it."""
 
     def __post_init__(self) -> None:
         """ValueError where a value is out of range."""
@@ -93,6 +96,7 @@ class PearlConfig(AlgorithmConfig):
         check_count(self, 1, "batch", "latent_size", "encoder_hidden_size", "hidden_size", "hidden_layers")
         check_positive(self, "learning_rate", "reward_scale")
         check_range(self, 0.0, 1.0, "target_rate", "discount")
+        check_choice(self, "products", Products)
         check_range(self, 0.0, 1e6, "kl_weight", "regularisation", "behaviour_weight")
 
 
@@ -115,11 +119,15 @@ def new_layers(
     return layers
 
 
-def perceptron(layers: Layers, inputs: Float[Tensor, "row input"]) -> Float[Tensor, "network row output"]:
-    """ReLU layers, all networks on the same rows."""
-    outputs = inputs.expand(layers[0][0].shape[0], *inputs.shape)
+def perceptron(
+    layers: Layers, inputs: Float[Tensor, "row input"], products: torch.dtype = torch.float32
+) -> Float[Tensor, "network row output"]:
+    """ReLU layers, all networks on the same rows; products in `products` but for the last layer's."""
+    outputs, last = inputs.expand(layers[0][0].shape[0], *inputs.shape), len(layers) - 1
     for index, (kernel, bias) in enumerate(layers):
-        outputs = torch.baddbmm(bias, outputs.relu() if index else outputs, kernel)
+        kind = products if index < last else torch.float32
+        outputs = (outputs.relu() if index else outputs).to(kind)
+        outputs = torch.baddbmm(bias.to(kind), outputs, kernel.to(kind))
     return outputs
 
 
@@ -138,6 +146,7 @@ class Pearl(Algorithm):
     ) -> None:
         """Build encoder, critics, V, its target and the policy, drawn from `random` on `device`."""
         self.config, self.family, self._random = config, family, random
+        self._products = torch.bfloat16 if config.products == "bfloat16" else torch.float32
         tasks, context = PUBLISHED_SIZES.get(family.name.rpartition("-v")[0], OTHER_SIZES)
         self.tasks_per_step = config.tasks_per_step or tasks
         self.context_size = config.context_size or context
@@ -190,7 +199,7 @@ class Pearl(Algorithm):
     ) -> dict[str, Float[Tensor, ""]]:
         """One step on V, its target and the policy."""
         actor_loss, soft_values = self._actor_loss(batch, latent)
-        predicted = perceptron(self._value, _rows(batch.observations, latent)).squeeze(-1)
+        predicted = self._outputs(self._value, _rows(batch.observations, latent)).squeeze(-1)
         value_loss = mse_loss(predicted, soft_values.unsqueeze(0))
         self._step(value_loss, "value")
         with torch.no_grad():
@@ -209,7 +218,7 @@ class Pearl(Algorithm):
         parts = [context.observations, context.actions, context.rewards.unsqueeze(-1)]
         if self.family.dynamics_differ:
             parts.append(context.next_observations)
-        factors = perceptron(self._encoder, torch.cat(parts, -1).flatten(0, 1))
+        factors = self._outputs(self._encoder, torch.cat(parts, -1).flatten(0, 1))
         means, raw = factors.view(context.tasks, context.size, -1).chunk(2, -1)
         return product_of_gaussians(means, softplus(raw))
 
@@ -246,12 +255,12 @@ class Pearl(Algorithm):
         """L_Q, the sum over both critics."""
         config = self.config
         with torch.no_grad():
-            following = perceptron(self._target, _rows(batch.next_observations, latent)).view_as(
+            following = self._outputs(self._target, _rows(batch.next_observations, latent)).view_as(
                 batch.rewards
             )
             continued = config.discount * (1 - batch.terminated) * following
             targets = config.reward_scale * batch.rewards + continued
-        predicted = perceptron(self._critics, _rows(batch.observations, latent, batch.actions)).squeeze(-1)
+        predicted = self._outputs(self._critics, _rows(batch.observations, latent, batch.actions)).squeeze(-1)
         return 2 * mse_loss(predicted, targets.flatten().expand_as(predicted))
 
     def _actor_loss(
@@ -263,7 +272,9 @@ class Pearl(Algorithm):
         unsquashed = mean + log_std.exp() * self._normal(mean)
         log_density = squashed_log_density(unsquashed, mean, log_std).flatten()
         critics = [(kernel.detach(), bias.detach()) for kernel, bias in self._critics]
-        values = perceptron(critics, _rows(batch.observations, latent, unsquashed.tanh())).squeeze(-1).amin(0)
+        values = (
+            self._outputs(critics, _rows(batch.observations, latent, unsquashed.tanh())).squeeze(-1).amin(0)
+        )
         loss = (log_density - values).mean()
         if config.behaviour_weight:
             cloning = mse_loss(mean.tanh(), batch.actions)
@@ -275,7 +286,7 @@ class Pearl(Algorithm):
         self, observations: Float[Tensor, "task lane observation"], latent: Float[Tensor, "task latent"]
     ) -> tuple[Float[Tensor, "task lane action"], Float[Tensor, "task lane action"]]:
         """Mean and log std of the policy before the tanh."""
-        outputs = perceptron(self._policy, _rows(observations, latent))
+        outputs = self._outputs(self._policy, _rows(observations, latent))
         mean, log_std = outputs.view(*observations.shape[:2], -1).chunk(2, -1)
         return mean, log_std.clamp(*LOG_STD_RANGE)
 
@@ -314,6 +325,11 @@ class Pearl(Algorithm):
         for one in optimizers:
             one.step(gradients[: len(one.tensors)])
             del gradients[: len(one.tensors)]
+
+    def _outputs(
+        self, layers: Layers, inputs: Float[Tensor, "row input"]
+    ) -> Float[Tensor, "network row output"]:
+        return perceptron(layers, inputs, self._products)
 
     def _normal(self, like: Tensor) -> Tensor:
         return torch.empty_like(like).normal_(generator=self._random)

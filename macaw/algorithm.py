@@ -48,7 +48,7 @@ from macaw.networks import (
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
 from macaw.state import restore, saved
-from macaw.validation import check_count, check_life_part, check_positive, check_range
+from macaw.validation import check_choice, check_count, check_positive, check_range
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class MacawConfig(AlgorithmConfig):
         check_positive(self, "hyper_lr", "advantage_coefficient", "action_std")
         check_range(self, 0.0, 1.0, "discount", "target_rate", "exploration_std")
         check_positive(self, "weight_limit")
-        check_life_part(self, "inner_data")
+        check_choice(self, "inner_data", LifePart)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 import math
 from typing import Any, get_args
 
-from benchmark.algorithm import LifePart
-
 
 def check_range(config: Any, minimum: float, maximum: float, *fields: str) -> None:
     """ValueError unless minimum <= value <= maximum for every field."""
@@ -27,10 +25,10 @@ def check_count(config: Any, minimum: int, *fields: str) -> None:
         _check(config, field, whole and value >= minimum, f"a whole number of at least {minimum}")
 
 
-def check_life_part(config: Any, field: str) -> None:
-    """ValueError unless the field names a part of the behaviour's training life."""
-    parts = get_args(LifePart)
-    _check(config, field, getattr(config, field) in parts, f"one of {', '.join(map(repr, parts))}")
+def check_choice(config: Any, field: str, choices: Any) -> None:
+    """ValueError unless the field is one of the choices of a Literal."""
+    known = get_args(choices)
+    _check(config, field, getattr(config, field) in known, f"one of {', '.join(map(repr, known))}")
 
 
 def _check(config: Any, field: str, holds: bool, allowed: str) -> None:

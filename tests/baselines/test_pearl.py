@@ -139,6 +139,19 @@ def test_the_losses_are_those_of_their_formulas() -> None:
     torch.testing.assert_close(loss, (density - smaller).mean() + regularised, rtol=1e-4, atol=1e-4)
 
 
+def test_bfloat16_products_stay_near_float32() -> None:
+    batch = transitions(FAMILY, 4, 64)
+    data = FixedData(FAMILY, batch, batch)
+    exact, rough = build(), build(products="bfloat16")
+    losses = [float(method.update(data)["loss"]) for method in (exact, rough)]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    pairs = zip(exact._critics, rough._critics, strict=True)
+    assert all(
+        one.dtype == other.dtype == torch.float32 for pair in pairs for one, other in zip(*pair, strict=True)
+    )
+
+
 def test_the_behaviour_term_pulls_the_policy_to_the_data() -> None:
     batch = transitions(FAMILY, 4, 64)
     data = FixedData(FAMILY, batch, batch)

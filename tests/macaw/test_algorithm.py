@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmark.algorithm import LifePart
 from macaw.algorithm import Macaw, MacawConfig
-from macaw.validation import check_life_part
+from macaw.validation import check_choice
 from tests.macaw.data import FixedData, InMemoryData, assert_same, family, transitions
 
 SMALL: dict[str, Any] = {"hidden_size": 8, "latent_size": 6, "inner_batch": 16, "outer_batch": 12}
@@ -164,4 +164,4 @@ def test_a_configuration_out_of_range_is_refused_by_name(field: str, value: Any)
 def test_an_unknown_part_of_life_is_refused_by_name() -> None:
     config = SimpleNamespace(inner_data="first")  # the type checker of the tests stops the real class earlier
     with pytest.raises(ValueError, match="inner_data is 'first'.*one of 'all', 'early'"):
-        check_life_part(config, "inner_data")
+        check_choice(config, "inner_data", LifePart)
