@@ -60,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(verbs)
     _add_leaderboard(verbs)
     _add_compare(verbs)
+    level_off = _verb(
+        verbs,
+        "level-off",
+        "say how many steps runs needed (on the split tuning)",
+        "commands_results.level_off",
+    )
+    level_off.add_argument(
+        "runs", nargs="+", metavar="RUNS", help="folders of runs; seeds of one are averaged"
+    )
     return parser
 
 

@@ -50,3 +50,21 @@ def leaderboard(options: argparse.Namespace) -> None:
         console.print(f"not finished, left out: {names}", highlight=False, markup=False, soft_wrap=True)
     console.print("leaderboard: mean over test tasks, then over seeds\n", highlight=False)
     console.print(tables.printed_table(frame), highlight=False, markup=False, soft_wrap=True)
+
+
+def level_off(options: argparse.Namespace) -> None:
+    """Print at which step the runs of each folder have levelled off; seeds beside one another are averaged."""
+    from benchmark.errors import ResultError
+    from benchmark.results.level_off import levelled_off, mean_curve
+
+    groups: dict[Path, list[Path]] = {}
+    for place in options.runs:
+        for path in sorted(Path(place).rglob("metrics.csv")):
+            groups.setdefault(path.parent.parent, []).append(path)
+    if not groups:
+        raise ResultError(f"no metrics.csv in {', '.join(options.runs)}: give folders of runs.")
+    for folder, paths in groups.items():
+        steps, scores = mean_curve(paths)
+        found = levelled_off(steps, scores)
+        verdict = f"levelled off at step {found}" if found else f"not levelled off within {steps[-1]} steps"
+        console.print(f"{folder}, {len(paths)} seed(s): {verdict}", highlight=False, soft_wrap=True)
