@@ -20,6 +20,7 @@ from benchmark.evaluation import Evaluator
 from benchmark.families.stepping import cores
 from benchmark.protocol import ContextChoice
 from benchmark.randomness import numpy_stream, torch_stream
+from benchmark.registry import find_algorithm
 from macaw.algorithm import Macaw, MacawConfig
 from macaw.optimizer import Adam
 from tests.macaw import naive
@@ -120,6 +121,22 @@ def meta_step(tasks: int) -> Subject:
     algorithm = Macaw(MacawConfig(tasks_per_step=tasks), PAPER, CPU, torch_stream(0, "speed"))
     sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed data"))
     return Subject(lambda: algorithm.update(sampler), 1, "meta-steps")
+
+
+def step(name: str, **settings: Any) -> Subject:
+    """A step of a method at the published sizes, all cores."""
+    torch.set_num_threads(cores())
+    kind = find_algorithm(name)
+    algorithm = kind(kind.Config(**settings), PAPER, CPU, torch_stream(0, "speed"))
+    sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed data"))
+    return Subject(lambda: algorithm.update(sampler), 1, "steps")
+
+
+def matrix_product() -> Subject:
+    """Two square matrices of 1024, float32, all cores."""
+    torch.set_num_threads(cores())
+    one = torch.randn(1024, 1024, generator=torch_stream(0, "speed"))
+    return Subject(lambda: one @ one, 2 * 1024**3 / 1e9, "GFLOP")
 
 
 def naive_meta_step() -> Subject:

@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmark.families.stepping import cores
 from benchmark.files import LEADERBOARD, write_text
 from tests.speed import subjects
+from tests.speed.operations import FEWEST
 
 REPEATS = 7
 
@@ -75,6 +76,15 @@ def measure() -> list[dict[str, str]]:
     row("MACAW meta-step, 20 tasks x (256 + 256)", rate(lambda: subjects.meta_step(20)), "steps/s", None)
     naive = ratio(lambda: subjects.meta_step(5), subjects.naive_meta_step)
     row("MACAW meta-step against the naive form, 5 tasks", naive, "times", 2.0)
+    products = rate(subjects.matrix_product)
+    row("matrix products, 1024 x 1024, float32, all cores", products, "GFLOP/s", None)
+    for name, fewest in FEWEST.items():
+        steps, needed = rate(lambda name=name: subjects.step(name)), fewest() / 1e9  # type: ignore[misc]
+        row(f"{name}, a step at the published sizes, all cores", 1000 / steps, "ms", None)
+        row(f"{name}, the fewest operations of a step", needed, "GFLOP", None)
+        row(f"{name}, reached of the matrix products' rate", 100 * steps * needed / products, "%", None)
+    low = rate(lambda: subjects.step("pearl", products="bfloat16"))
+    row("pearl with bfloat16 products, a step, all cores", 1000 / low, "ms", None)
     for product, target in (("float32", 600), ("bfloat16", 1500)):
         updates = rate(subjects.SUITE[f"behaviour {product}"])
         row(f"behaviour, 20 agents, {product}", updates, "agent updates/s/core", target)
