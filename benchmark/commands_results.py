@@ -24,7 +24,7 @@ def compare(options: argparse.Namespace) -> None:
 def leaderboard(options: argparse.Namespace) -> None:
     """Add runs, aggregate, write leaderboard.csv, the curves' picture and README's table, print."""
     from benchmark.results import board, tables
-    from benchmark.results.curves import draw_curves
+    from benchmark.results.figures.regenerate import LEARNING_CURVES, regenerate
     from benchmark.results.leaderboard import leaderboard as aggregate
     from benchmark.results.rows import write_table
 
@@ -42,7 +42,7 @@ def leaderboard(options: argparse.Namespace) -> None:
             console.print(f"updated {changed}", highlight=False, markup=False, soft_wrap=True)
         write_table(folder / "leaderboard.csv", frame)
         if finished:
-            draw_curves(list(after.curves), folder / "figures" / "learning-curves.png")
+            list(regenerate(after, [LEARNING_CURVES]))
         if readme:
             write_text(readme, text)
     if unfinished:
@@ -50,3 +50,15 @@ def leaderboard(options: argparse.Namespace) -> None:
         console.print(f"not finished, left out: {names}", highlight=False, markup=False, soft_wrap=True)
     console.print("leaderboard: mean over test tasks, then over seeds\n", highlight=False)
     console.print(tables.printed_table(frame), highlight=False, markup=False, soft_wrap=True)
+
+
+def figures(options: argparse.Namespace) -> None:
+    """Draw all figures of the leaderboard anew, each as CSV, SVG and PNG."""
+    from benchmark.results.board import read_board, writing_errors
+    from benchmark.results.figures.regenerate import regenerate
+
+    folder = Path(options.folder) if options.folder else LEADERBOARD
+    board = read_board(folder)
+    with writing_errors(folder):
+        for path in regenerate(board):
+            console.print(f"drew {path.with_suffix('')}", highlight=False, markup=False, soft_wrap=True)
