@@ -40,7 +40,7 @@ def regenerate(board: Board, only: Collection[str] = ()) -> Iterator[Path]:
             save(draw(figure, as_read(text), colours), folder, figure.name)
         write_text(folder / f"{figure.name}.csv", text)
         yield folder / f"{figure.name}.csv"
-    if not only:
+    if not only or table_1.NAME in only:
         yield table_1.write(board, folder)
 
 

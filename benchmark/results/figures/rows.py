@@ -40,7 +40,7 @@ def _with_names(tables: Iterable[pd.DataFrame], columns: list[str]) -> pd.DataFr
     """All tables in one, with the columns `name` (family without version), `tier` and `online_steps`."""
     there = list(tables)
     rows = pd.concat(there, ignore_index=True) if there else pd.DataFrame(columns=columns)
-    names = rows["family"].astype(str).str.rpartition("-v")[0]
+    names = [str(family).rpartition("-v")[0] for family in rows["family"]]
     tiers = [_tier(str(data)) for data in rows["data"]]
     offline = {} if "online_steps" in rows else {"online_steps": 0}
     return rows.assign(name=names, tier=tiers, **offline)

@@ -45,7 +45,9 @@ def table(board: Board) -> pd.DataFrame:
                 parts = dict(list(one.rows.groupby("online_steps")))
                 lines += [{**same, **_numbers(steps, parts)} for steps in ONLINE_STEPS]
             if not found:
-                lines.append({"family": family, "data": "-", "context": "-", "method": method})
+                lines.append(
+                    {"family": family, "data": "-", "context": "-", "method": method, "key": MISSING}
+                )
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
