@@ -195,6 +195,18 @@ def _add_leaderboard(verbs: "Verbs") -> None:
         "--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs"
     )
     board.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")
+    _add_site(board)
+
+
+def _add_site(board: argparse.ArgumentParser) -> None:
+    site = _verb(
+        board.add_subparsers(metavar="site"),
+        "site",
+        "write the leaderboard as a web page, one HTML file",
+        "commands_results.site",
+    )
+    site.add_argument("--folder", default=argparse.SUPPRESS, help="the leaderboard folder")
+    site.add_argument("--out", metavar="FILE", help="the page (default: site/index.html in that folder)")
 
 
 def _add_figures(verbs: "Verbs") -> None:

@@ -62,3 +62,18 @@ def figures(options: argparse.Namespace) -> None:
     with writing_errors(folder):
         for path in regenerate(board):
             console.print(f"drew {path.with_suffix('')}", highlight=False, markup=False, soft_wrap=True)
+
+
+def site(options: argparse.Namespace) -> None:
+    """Write the leaderboard as one HTML file that needs nothing else."""
+    from benchmark.results.board import read_board, writing_errors
+    from benchmark.results.leaderboard import leaderboard as aggregate
+    from benchmark.results.page.write import page
+
+    folder = Path(options.folder) if options.folder else LEADERBOARD
+    path = Path(options.out) if options.out else folder / "site" / "index.html"
+    board = read_board(folder)
+    text = page(board, aggregate(board))
+    with writing_errors(path.parent):
+        write_text(path, text)
+    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
