@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from benchmark.console import console
+from benchmark.errors import ResultError
 from benchmark.files import LEADERBOARD, PROJECT, write_text
 
 
@@ -59,6 +60,11 @@ def figures(options: argparse.Namespace) -> None:
 
     folder = Path(options.folder) if options.folder else LEADERBOARD
     board = read_board(folder)
+    if not board.results:
+        raise ResultError(
+            f"{folder / 'results'} holds no results to draw: choose another --folder, or add some with "
+            "python -m benchmark leaderboard --add RUN."
+        )
     with writing_errors(folder):
         for path in regenerate(board):
             console.print(f"drew {path.with_suffix('')}", highlight=False, markup=False, soft_wrap=True)

@@ -1,11 +1,14 @@
 """Figures: what is drawn is what the runs say, keys are never mixed, and what is missing is said and not filled."""
 
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from benchmark import commands_results as commands
+from benchmark.errors import ResultError
 from benchmark.files import LEADERBOARD
 from benchmark.results.board import Board, read_board
 from benchmark.results.figures import own, paper, regenerate, table_1
@@ -200,6 +203,13 @@ def test_wall_clock_is_drawn_of_timed_runs_alone(tmp_path: Path) -> None:
         ["macaw", "8", 50.0],
     ]
     assert remarks(table) == ["pearl: no timing", "no runs of multitask-awr, meta-bc"]
+
+
+def test_figures_that_cannot_be_written_get_one_message(tmp_path: Path) -> None:
+    path = board(tmp_path, ROW)
+    (path / "figures").write_text("a file")
+    with pytest.raises(ResultError, match="board cannot be written"):
+        commands.figures(Namespace(folder=str(path)))
 
 
 def test_table_1_has_the_return_after_each_number_of_environment_steps(tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ def test_of_two_lengths_the_longer_counts_and_of_two_data_none_is_picked(tmp_pat
 
 
 def test_only_ordinary_conditions_are_averaged_over_families(tmp_path: Path) -> None:
-    rows = [replace(ROW, split="half"), replace(ROW, settings="x=1"), replace(ROW, context_size=64)]
+    rows = [replace(ROW, split="half"), replace(ROW, settings="x=1"), replace(ROW, context_size=64),
+            replace(ROW, data="omrl/cheetah-vel/expert-v1")]  # fmt: skip
     assert content.overall(content.with_trust(averaged(tmp_path, *rows)), (0.0, 100.0)) == []
     assert "No results with split standard" in page(
         read_board(tmp_path / "board"), leaderboard(read_board(tmp_path / "board"))

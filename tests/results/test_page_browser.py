@@ -116,7 +116,9 @@ def test_the_keyboard_alone_sorts_and_shows_where_it_is(browser: webdriver.Chrom
     body = browser.find_element(By.TAG_NAME, "body")
     body.send_keys(Keys.TAB)
     assert browser.switch_to.active_element.text == "Skip to the results"
-    browser.execute_script("arguments[0].focus()", heading(browser, "method").find_element(By.TAG_NAME, "button"))
+    browser.execute_script(
+        "arguments[0].focus()", heading(browser, "method").find_element(By.TAG_NAME, "button")
+    )
     while browser.switch_to.active_element.text not in ("score", "trust"):
         browser.switch_to.active_element.send_keys(Keys.TAB)
     assert browser.switch_to.active_element == button

@@ -75,7 +75,8 @@ def draw(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> Can
         _panel(axis, figure, str(name), part, (drawn, colours))
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    canvas.supxlabel(f"{figure.x_label}\n({figure.conditions})", fontsize=6)
+    below = f"{figure.x_label}\n({figure.conditions};\n95 % intervals over seeds, where there are three)"
+    canvas.supxlabel(below, fontsize=6, linespacing=1.15)
     canvas.supylabel(figure.y_label, fontsize=6.5)
     handles = _legend(figure, set(table["kind"]), drawn)
     if handles:
@@ -126,7 +127,7 @@ def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Lo
 
 def _title(axis: Axes, name: str, part: pd.DataFrame) -> None:
     """The panel's name and below it what is missing; in the middle of the panel where that is everything."""
-    width = 76 if len(axis.figure.axes) == 1 else 30
+    width = 76 if len(axis.figure.axes) == 1 else 28
     remarks = part.loc[part["kind"] == "missing", "series"]
     text = "\n".join(textwrap.fill(one, width, break_on_hyphens=False) for one in remarks)
     looked: dict[str, Any] = {

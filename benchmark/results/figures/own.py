@@ -114,5 +114,7 @@ FIGURES = (
         "performance-profiles", "score", "fraction of (seed, task) runs above", performance_profiles, ORDINARY,
         y_limits=(0.0, 1.0),
     ),
-    Figure("score-over-time", "seconds, evaluations included", "score", score_over_time, ORDINARY),
+    Figure(
+        "score-over-time", "seconds on each run's own machine, with evaluations", "score", score_over_time, ORDINARY
+    ),
 )  # fmt: skip

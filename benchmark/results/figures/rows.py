@@ -28,15 +28,15 @@ class Series:
 
 def result_rows(board: Board) -> pd.DataFrame:
     """All result rows of the board."""
-    return _with_names(board.results.values(), [*KEY, "seed", "task"])
+    return named(board.results.values(), [*KEY, "seed", "task"])
 
 
 def curve_rows(board: Board) -> pd.DataFrame:
     """All curves of the board."""
-    return _with_names(board.curves.values(), [*CURVE_KEY, "seed", "step"])
+    return named(board.curves.values(), [*CURVE_KEY, "seed", "step"])
 
 
-def _with_names(tables: Iterable[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+def named(tables: Iterable[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     """All tables in one, with the columns `name` (family without version), `tier` and `online_steps`."""
     there = list(tables)
     rows = pd.concat(there, ignore_index=True) if there else pd.DataFrame(columns=columns)

@@ -22,7 +22,8 @@ HEADINGS = [f"{steps:,} steps" for steps in ONLINE_STEPS]
 AXIS = ("online_steps",)
 COLUMNS = ["family", "data", "context", "method", "online_steps", "return", "low", "high", "seeds", "key"]
 TITLE = (
-    "Online fine-tuning: return after so many environment steps, 95 % intervals over seeds (split standard)"
+    "Online fine-tuning: return after so many environment steps, split standard, with 95 % intervals over seeds, "
+    "where there are three"
 )
 MISSING = "no runs"
 

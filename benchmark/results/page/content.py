@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.results.figures.rows import STANDARD
+from benchmark.results.figures.rows import named, standard
 from benchmark.results.intervals import average_interval
-from benchmark.results.rows import KEY, differing
+from benchmark.results.rows import differing
 from benchmark.results.tables import context_label
 
 PROJECT_MARK = "project"
@@ -115,14 +115,12 @@ def _line(row: Mapping[Hashable, Any], shown: list[str], scale: tuple[float, flo
 
 
 def overall(frame: pd.DataFrame, scale: tuple[float, float]) -> list[Overall]:
-    """Each method's mean over families, most families first, then the best: split standard, context mixed, defaults.
+    """Each method's mean over families under standard conditions, most families first, then the best.
 
     A family counts with its key of the most meta-training steps. Where that leaves several keys (other data hashes),
     none is picked: the family is left out, and named as missing.
     """
-    kept = [name for name in STANDARD if name in frame and name in KEY]
-    for name in kept:
-        frame = frame[frame[name] == STANDARD[name]]
+    frame = standard(named([frame], []))
     names = sorted(set(frame["family"]))
     found = []
     for _, part in frame.groupby(list(OF_A_METHOD)):

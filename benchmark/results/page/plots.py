@@ -60,7 +60,8 @@ def _plot(family: str, part: pd.DataFrame, colours: Mapping[str, str]) -> Plot:
     steps = curves["x"].astype(float)
     heights = part[["y", "low", "high"]].to_numpy(dtype=float)
     x_range = (0.0, float(steps.max()))
-    y_range = (float(np.nanmin(heights)), float(np.nanmax(heights)) + 1e-6)  # never empty
+    lowest = float(np.nanmin(heights))
+    y_range = (lowest, max(float(np.nanmax(heights)), lowest + 1))
     x_ticks, y_ticks = _ticks(*x_range), _ticks(*y_range)
 
     def across(step: float) -> float:
@@ -89,7 +90,7 @@ def _plot(family: str, part: pd.DataFrame, colours: Mapping[str, str]) -> Plot:
     return Plot(
         family, strokes, references,
         [(f"{value / 1000:g}k" if value >= 1000 else f"{value:g}", across(value)) for value in x_ticks],
-        [(f"{value:,.0f}".replace("-", "\N{MINUS SIGN}"), up(value)) for value in y_ticks],
+        [(f"{value:,g}".replace("-", "\N{MINUS SIGN}"), up(value)) for value in y_ticks],
     )  # fmt: skip
 
 
