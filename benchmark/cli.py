@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     _add_data(verbs)
     _add_leaderboard(verbs)
+    _add_figures(verbs)
     _add_compare(verbs)
     level_off = _verb(
         verbs,
@@ -207,6 +208,28 @@ def _add_leaderboard(verbs: "Verbs") -> None:
         "--add", nargs="+", default=[], metavar="RUN", help="first add the rows of these finished runs"
     )
     board.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")
+    _add_site(board)
+
+
+def _add_site(board: argparse.ArgumentParser) -> None:
+    site = _verb(
+        board.add_subparsers(metavar="site"),
+        "site",
+        "write the leaderboard as a web page, one HTML file",
+        "commands_results.site",
+    )
+    site.add_argument("--folder", default=argparse.SUPPRESS, help="the leaderboard folder")
+    site.add_argument("--out", metavar="FILE", help="the page (default: site/index.html in that folder)")
+
+
+def _add_figures(verbs: "Verbs") -> None:
+    figures = _verb(
+        verbs,
+        "figures",
+        "draw all figures of the leaderboard anew, as CSV, SVG and PNG",
+        "commands_results.figures",
+    )
+    figures.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")
 
 
 def _add_compare(verbs: "Verbs") -> None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from benchmark.console import console
+from benchmark.errors import ResultError
 from benchmark.files import LEADERBOARD, PROJECT, write_text
 
 
@@ -24,7 +25,7 @@ def compare(options: argparse.Namespace) -> None:
 def leaderboard(options: argparse.Namespace) -> None:
     """Add runs, aggregate, write leaderboard.csv, the curves' picture and README's table, print."""
     from benchmark.results import board, tables
-    from benchmark.results.curves import draw_curves
+    from benchmark.results.figures.regenerate import LEARNING_CURVES, regenerate
     from benchmark.results.leaderboard import leaderboard as aggregate
     from benchmark.results.rows import write_table
 
@@ -42,7 +43,7 @@ def leaderboard(options: argparse.Namespace) -> None:
             console.print(f"updated {changed}", highlight=False, markup=False, soft_wrap=True)
         write_table(folder / "leaderboard.csv", frame)
         if finished:
-            draw_curves(list(after.curves), folder / "figures" / "learning-curves.png")
+            list(regenerate(after, [LEARNING_CURVES]))
         if readme:
             write_text(readme, text)
     if unfinished:
@@ -54,7 +55,6 @@ def leaderboard(options: argparse.Namespace) -> None:
 
 def level_off(options: argparse.Namespace) -> None:
     """Print at which step the runs of each folder have levelled off; seeds beside one another are averaged."""
-    from benchmark.errors import ResultError
     from benchmark.results.level_off import levelled_off, mean_curve
 
     groups: dict[Path, list[Path]] = {}
@@ -68,3 +68,35 @@ def level_off(options: argparse.Namespace) -> None:
         found = levelled_off(steps, scores)
         verdict = f"levelled off at step {found}" if found else f"not levelled off within {steps[-1]} steps"
         console.print(f"{folder}, {len(paths)} seed(s): {verdict}", highlight=False, soft_wrap=True)
+
+
+def figures(options: argparse.Namespace) -> None:
+    """Draw all figures of the leaderboard anew, each as CSV, SVG and PNG."""
+    from benchmark.results.board import read_board, writing_errors
+    from benchmark.results.figures.regenerate import regenerate
+
+    folder = Path(options.folder) if options.folder else LEADERBOARD
+    board = read_board(folder)
+    if not board.results:
+        raise ResultError(
+            f"{folder / 'results'} holds no results to draw: choose another --folder, or add some with "
+            "python -m benchmark leaderboard --add RUN."
+        )
+    with writing_errors(folder):
+        for path in regenerate(board):
+            console.print(f"drew {path.with_suffix('')}", highlight=False, markup=False, soft_wrap=True)
+
+
+def site(options: argparse.Namespace) -> None:
+    """Write the leaderboard as one HTML file that needs nothing else."""
+    from benchmark.results.board import read_board, writing_errors
+    from benchmark.results.leaderboard import leaderboard as aggregate
+    from benchmark.results.page.write import page
+
+    folder = Path(options.folder) if options.folder else LEADERBOARD
+    path = Path(options.out) if options.out else folder / "site" / "index.html"
+    board = read_board(folder)
+    text = page(board, aggregate(board))
+    with writing_errors(path.parent):
+        write_text(path, text)
+    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)

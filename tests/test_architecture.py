@@ -91,7 +91,8 @@ def test_metaworld_is_imported_only_when_it_is_simulated() -> None:
 
 def test_results_import_no_torch() -> None:
     assert "torch" not in modules_after(
-        "import benchmark.results.leaderboard, benchmark.results.comparison_text"
+        "import benchmark.results.leaderboard, benchmark.results.comparison_text, benchmark.results.page.write\n"
+        "import benchmark.results.figures.regenerate, benchmark.results.figures.drawing"
     )
 
 

@@ -31,7 +31,7 @@ def test_help_explains_itself_at_once() -> None:
     fastest = min(timed_help() for _ in range(5))
     assert fastest < 0.3
     done = command("--help")
-    for verb in ("run", "families", "algorithms", "data", "leaderboard", "compare", "examples:"):
+    for verb in ("run", "families", "algorithms", "data", "leaderboard", "figures", "compare", "examples:"):
         assert verb in done.stdout
 
 
@@ -102,6 +102,9 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
         (["run", "--device", "abacus"], "device 'abacus' cannot be used here"),
         (["data", "record", "--family", "cheetah"], "unknown family 'cheetah'. Did you mean"),
         (["leaderboard", "--add", "no/such/run"], "holds no result.csv"),
+        (["leaderboard", "site", "--folder", "no/such/board"], "no/such/board/results holds no results yet"),
+        (["leaderboard", "--folder", "no/such/board", "site"], "no/such/board/results holds no results yet"),
+        (["figures", "--folder", "no/such/board"], "holds no results to draw"),
     ],
 )
 def test_mistakes_get_one_message_and_no_traceback(

@@ -94,6 +94,21 @@ def estimate(scores: ArrayLike, statistic: Statistic, seed: int = BOOTSTRAP_SEED
     return Estimate(value, error * math.sqrt(seeds / (seeds - 1)), np.full_like(value, seeds - 1.0))
 
 
+def mean_over_seeds(values: ArrayLike) -> Estimate:
+    """The mean over seeds of each column of (seed, column): tasks, or steps of a curve; an estimate of (column,).
+
+    The error is what `estimate` has in the limit of endless resamples, in closed form. Raises ResultError for values
+    that are none.
+    """
+    values = as_scores(values)
+    seeds = len(values)
+    value = values.mean(axis=0)
+    if seeds < MINIMUM_SEEDS:
+        return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
+    error = np.where(np.ptp(values, axis=0) == 0, 0.0, values.std(axis=0, ddof=1) / math.sqrt(seeds))
+    return Estimate(value, error, np.full_like(value, seeds - 1.0))
+
+
 def combine(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
     """The weighted sum of estimates from different training runs, which are independent: errors add up in squares.
 

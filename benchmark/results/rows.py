@@ -80,8 +80,8 @@ def as_frame(rows: Sequence[ResultRow]) -> pd.DataFrame:
     return frame if frame["adapted_success"].notna().any() else frame.drop(columns=list(SUCCESSES))
 
 
-def score_matrix(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Scores (seed, task) of the rows of one key, seeds and tasks in rising order.
+def score_matrix(rows: pd.DataFrame, column: str = "score") -> NDArray[np.float64]:
+    """Scores, or another column, (seed, task) of the rows of one key, seeds and tasks in rising order.
 
     Raises ResultError if the rows are of several keys, or if seeds were tested on different tasks.
     """
@@ -95,7 +95,7 @@ def score_matrix(rows: pd.DataFrame) -> NDArray[np.float64]:
     if tasks.nunique() != 1:
         key = keys.to_dict("records")[0]
         raise ResultError(f"seeds of {key} were tested on different tasks: {tasks.to_dict()}")
-    return rows.pivot(index="seed", columns="task", values="score").to_numpy(dtype=np.float64)
+    return rows.pivot(index="seed", columns="task", values=column).to_numpy(dtype=np.float64)
 
 
 def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
@@ -112,11 +112,16 @@ def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
     return [name for name in columns if values(name) > 1]
 
 
-def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write any table of results as CSV in one step; returns and scores have three decimals."""
+def table_text(frame: pd.DataFrame) -> str:
+    """Any table of results as CSV; returns and scores have three decimals."""
     buffer = io.StringIO()
     frame.to_csv(buffer, index=False, float_format="%.3f", lineterminator="\n")
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write any table of results as CSV in one step."""
+    write_text(path, table_text(frame))
 
 
 def read_rows(path: Path) -> pd.DataFrame:

@@ -1,50 +1,64 @@
-"""The picture of learning curves: seeds of one key are averaged, curves of different keys never."""
+"""Learning curves on their way to the leaderboard: wall-clock comes along where a run was timed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from benchmark.errors import ResultError
 from benchmark.results.board import read_board
-from benchmark.results.curves import draw_curves, lines
-from benchmark.results.rows import ResultRow
 from tests.results.helpers import ROW, add, run
 
 
-def curves(folder: Path, *rows: ResultRow) -> pd.DataFrame:
-    add(folder / "board", *(run(folder / f"run-{number}", row) for number, row in enumerate(rows)))
-    return pd.concat(read_board(folder / "board").curves.values())
+def seconds(folder: Path) -> list[float]:
+    (curves,) = read_board(folder / "board").curves.values()
+    return curves["seconds"].tolist() if "seconds" in curves else []
 
 
-def test_seeds_of_one_key_are_one_line(tmp_path: Path) -> None:
-    (line,) = lines(curves(tmp_path, ROW, replace(ROW, seed=1)))
-    assert (line.label, line.seeds, line.points.index.tolist()) == ("macaw", 2, [5, 10])
-    assert line.points.loc[10].tolist() == [-100.0, -100.0, -100.0, -200.0]
+def write_timing(folder: Path, text: str = "step,seconds,peak_memory_mib\n5,1.5,100\n10,3.25,100\n") -> Path:
+    (folder / "timing.csv").write_text(text)
+    return folder
+
+
+def test_curves_have_the_seconds_of_timed_runs_and_none_of_the_others(tmp_path: Path) -> None:
+    add(tmp_path / "board", run(tmp_path / "untimed", ROW))
+    assert seconds(tmp_path) == []
+    add(tmp_path / "board", write_timing(run(tmp_path / "timed", replace(ROW, seed=1))))
+    assert pd.Series(seconds(tmp_path)).isna().tolist() == [True, True, False, False]
+    assert seconds(tmp_path)[2:] == [1.5, 3.25]
+    add(tmp_path / "board", run(tmp_path / "later", replace(ROW, seed=2)))
+    assert seconds(tmp_path)[2:4] == [1.5, 3.25]
+
+
+def test_a_last_step_between_two_evaluations_has_no_seconds(tmp_path: Path) -> None:
+    add(tmp_path / "board", write_timing(run(tmp_path / "run", ROW), "step,seconds\n5,1.5\n"))
+    assert seconds(tmp_path)[0] == 1.5
+    assert pd.isna(seconds(tmp_path)[1])
+
+
+def test_a_run_shorter_than_its_first_evaluation_has_none(tmp_path: Path) -> None:
+    add(tmp_path / "board", write_timing(run(tmp_path / "run", ROW), "\n"))
+    assert seconds(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"context_size": 64}, {"data": "omrl/cheetah-vel/expert-v1"}, {"data_hash": "cd"}, {"protocol": 2},
-     {"mujoco": "4.0.0"}, {"algorithm_version": 2}],
-)  # fmt: skip
-def test_different_keys_are_lines_whose_labels_say_what_differs(
-    tmp_path: Path, change: dict[str, object]
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_text("what\n1\n"), r"timing\.csv cannot be read as the run's timing"),
+        (
+            lambda path: path.write_text("step,seconds\n5,soon\n"),
+            "seconds holds something that is not a number",
+        ),
+        (lambda path: path.mkdir(), r"timing\.csv cannot be read"),
+    ],
+)
+def test_a_damaged_timing_is_named_and_nothing_is_added(
+    tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
-    found = lines(curves(tmp_path, ROW, replace(ROW, seed=1, **change)))  # type: ignore[arg-type]
-    assert [line.seeds for line in found] == [1, 1]
-    ((name, value),) = change.items()
-    assert {line.label for line in found} == {f"macaw, {name} {getattr(ROW, name)}", f"macaw, {name} {value}"}
-
-
-def test_a_picture_is_drawn_of_what_can_be_drawn(tmp_path: Path) -> None:
-    rows = [ROW, replace(ROW, mujoco="4.0.0"), replace(ROW, family="cheetah-vel-v2", expert_return=-10.0)]
-    curves(tmp_path, *rows)
-    draw_curves(list(read_board(tmp_path / "board").curves), tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").stat().st_size > 10_000
-
-
-def test_a_family_without_a_curve_of_the_standard_split_is_drawn_empty(tmp_path: Path) -> None:
-    curves(tmp_path, replace(ROW, split="half"))
-    draw_curves(list(read_board(tmp_path / "board").curves), tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").stat().st_size > 10_000
+    folder = run(tmp_path / "run", ROW)
+    spoil(folder / "timing.csv")
+    with pytest.raises(ResultError, match=message):
+        add(tmp_path / "board", folder)
+    assert not (tmp_path / "board").exists()

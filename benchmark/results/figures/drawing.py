@@ -1,0 +1,218 @@
+"""Draws a figure from its table. Files are the same byte for byte: no dates, fixed identifiers, the shipped font."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.style import context
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from benchmark.files import replacing
+from benchmark.results.figures.figure import Figure
+from benchmark.results.style import Look, looks
+
+WIDTH = 3.35
+"""Inches of one column of a two-column paper: all pictures are made for it, and can be read there."""
+PANEL_HEIGHT = 1.45
+DOTS_PER_INCH = 300
+SMALL = 5.5
+"""Points of the smallest text."""
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans", "font.size": 6.5, "axes.titlesize": 7, "axes.labelsize": 6.5,
+    "xtick.labelsize": 6, "ytick.labelsize": 6, "legend.fontsize": 6, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.ymargin": 0.12,
+    "lines.linewidth": 1.1, "lines.markersize": 3, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5, "xtick.minor.size": 1.5, "ytick.minor.size": 1.5, "svg.hashsalt": "figures",
+    "svg.fonttype": "path", "text.parse_math": False,
+}  # fmt: skip
+GREY = "#767676"
+MINUS = "\N{MINUS SIGN}"
+FEW_POINTS = 12
+"""Up to so many points of a line are marked."""
+OTHER_LINES: dict[str, tuple[str, dict[str, Any]]] = {
+    "un-adapted": ("un-adapted", {"linestyle": (0, (1, 1.5)), "linewidth": 0.7}),
+    "published": ("published", {"linestyle": (0, (5, 2)), "linewidth": 0.8}),
+    "older run": ("published, an older run", {"linestyle": (0, (5, 2, 1, 2)), "linewidth": 0.8}),
+    "reference": ("reference", {"linestyle": (0, (1, 3)), "linewidth": 0.7}),
+}
+"""Kinds of lines that are not a series: their name in the legend, and how they are drawn."""
+AT_A_PLACE: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 9, "markeredgewidth": 1.2}
+"""How a published value is drawn on an axis of names."""
+Looks: TypeAlias = tuple[Mapping[str, Look], Mapping[str, str]]
+"""Of the series, and the colours of the methods."""
+
+
+def save(canvas: Canvas, folder: Path, name: str) -> None:
+    """Write the picture as SVG and PNG."""
+    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+        with replacing(folder / f"{name}.{kind}") as path:
+            canvas.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
+
+
+def style() -> Any:
+    """The one style of all pictures, as a context; it starts from matplotlib's defaults, not from the user's file."""
+    return context(["default", STYLE])
+
+
+def draw(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> Canvas:
+    """The picture of this table, within `style()`; `colours` are the methods'."""
+    panels = dict(list(table.groupby("panel", sort=False)))
+    columns = min(len(panels), 2)
+    lines = -(-len(panels) // columns)
+    measured = table[table["kind"] == "line"]
+    drawn = looks(dict(zip(measured["series"], measured["algorithm"], strict=True)), colours)
+    height = PANEL_HEIGHT if columns > 1 else 1.4 * PANEL_HEIGHT
+    canvas = Canvas(figsize=(WIDTH, 0.65 + lines * height), layout="constrained")
+    axes = canvas.subplots(lines, columns, squeeze=False).flatten()
+    for axis, (name, part) in zip(axes, panels.items(), strict=False):
+        _panel(axis, figure, str(name), part, (drawn, colours))
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    below = f"{figure.x_label}\n({figure.conditions};\n95 % intervals over seeds, where there are three)"
+    canvas.supxlabel(below, fontsize=6, linespacing=1.15)
+    canvas.supylabel(figure.y_label, fontsize=6.5)
+    handles = _legend(figure, set(table["kind"]), drawn)
+    if handles:
+        columns = 2 if max(len(str(one.get_label())) for one in handles) > 21 else 3
+        canvas.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.2)
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")  # laid out once for both files
+    return canvas
+
+
+def _legend(figure: Figure, kinds: set[str], drawn: Mapping[str, Look]) -> list[Line2D]:
+    """One entry per series, and one per kind of line that is not a series."""
+    handles = [
+        Line2D([], [], color=one.colour, linestyle=one.dashes, marker=one.marker, markevery=[0], label=label)
+        for label, one in drawn.items()
+    ]
+    return handles + [
+        Line2D([], [], color=GREY, label=label, **(looked if figure.x_scale != "category" else AT_A_PLACE))
+        for kind, (label, looked) in OTHER_LINES.items()
+        if kind in kinds - {"reference"}  # these have their name beside them
+    ]
+
+
+def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Looks) -> None:
+    _title(axis, name, part)
+    if part["y"].isna().all():
+        return
+    places = _places(figure, part)
+    if places:
+        axis.set_xticks(list(places.values()), list(places))
+        axis.set_xlim(-0.5, len(places) - 0.5)
+    elif figure.x_scale == "log" and (part["kind"] == "line").any():
+        axis.set_xscale("log")
+    lines = list(part[part["kind"].isin(["line", "un-adapted"])].groupby(["kind", "series"], sort=False))
+    for number, ((kind, series), rows) in enumerate(lines):
+        xs = [places[x] for x in rows["x"]] if places else rows["x"].astype(float)
+        shift = 0.0 if figure.joined or not places else 0.5 * ((number + 0.5) / len(lines) - 0.5)
+        _line(axis, [x + shift for x in xs], rows, kind == "line", looked[0][str(series)], figure)
+    _marks(axis, part, places, looked[1])
+    axis.set_ylim(figure.y_limits)
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    if not places:
+        axis.xaxis.set_major_formatter(FuncFormatter(_short))
+    if not lines:
+        axis.set_xticks([])
+        axis.xaxis.set_minor_locator(NullLocator())
+
+
+def _title(axis: Axes, name: str, part: pd.DataFrame) -> None:
+    """The panel's name and below it what is missing; in the middle of the panel where that is everything."""
+    width = 76 if len(axis.figure.axes) == 1 else 28
+    remarks = part.loc[part["kind"] == "missing", "series"]
+    text = "\n".join(textwrap.fill(one, width, break_on_hyphens=False) for one in remarks)
+    looked: dict[str, Any] = {
+        "transform": axis.transAxes, "fontsize": SMALL, "color": GREY, "linespacing": 1.1, "in_layout": False,
+    }  # fmt: skip
+    if part["y"].isna().all():
+        axis.set_title(name, loc="left")
+        axis.text(0.5, 0.5, text, ha="center", va="center", **looked)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set(visible=True, color="#cccccc")
+    else:
+        axis.set_title(name, loc="left", pad=3 + 1.2 * SMALL * (text.count("\n") + 1 if text else 0))
+        axis.text(0, 1.02, text, va="bottom", **looked)
+
+
+def _short(value: float, position: int | None = None) -> str:
+    """A tick's label: 10k for 10000, whose digits would take the room of two ticks."""
+    text = f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"
+    return text.replace("-", MINUS)
+
+
+def _places(figure: Figure, part: pd.DataFrame) -> dict[str, int]:
+    """Where the names of an axis of names lie."""
+    if figure.x_scale != "category":
+        return {}
+    names = figure.categories or tuple(dict.fromkeys(part.loc[part["x"] != "", "x"]))
+    return {name: place for place, name in enumerate(names)}
+
+
+def _line(
+    axis: Axes, xs: Sequence[float], rows: pd.DataFrame, adapted: bool, look: Look, figure: Figure
+) -> None:
+    """A series with its interval: a band along a line, bars at points of an axis of names."""
+    if not adapted:
+        axis.plot(xs, rows["y"], color=look.colour, linewidth=0.7, linestyle=(0, (1, 1.5)))
+        return
+    few = len(rows) <= FEW_POINTS
+    axis.plot(
+        xs, rows["y"], color=look.colour, linestyle=look.dashes if figure.joined else "",
+        marker=look.marker if few else "",
+    )  # fmt: skip
+    if figure.x_scale == "category":
+        below, above = rows["y"] - rows["low"], rows["high"] - rows["y"]
+        axis.errorbar(
+            xs, rows["y"], [below, above], fmt="none", ecolor=look.colour, elinewidth=0.8, capsize=1.5
+        )
+    else:
+        axis.fill_between(xs, rows["low"], rows["high"], color=look.colour, alpha=0.18, linewidth=0)
+
+
+def _marks(axis: Axes, part: pd.DataFrame, places: Mapping[str, int], colours: Mapping[str, str]) -> None:
+    """Published values and references: at their place on an axis of names, else across the panel with a label."""
+    across = part[part["kind"].isin(list(OTHER_LINES)) & part["y"].notna() & (part["x"] == "")]
+    for number, (_, row) in enumerate(across.sort_values("y").iterrows()):
+        colour = colours.get(row["algorithm"], GREY)
+        axis.axhline(row["y"], color=colour, zorder=1, **OTHER_LINES[row["kind"]][1])
+        right = number % 2 == 0
+        text = (
+            row["series"] if row["kind"] == "reference" else f"{row['kind']} {row['y']:g}".replace("-", MINUS)
+        )
+        axis.annotate(
+            text, (0.99 if right else 0.03, row["y"]), xycoords=("axes fraction", "data"), xytext=(0, 1),
+            textcoords="offset points", ha="right" if right else "left", fontsize=SMALL, color=colour,
+            path_effects=[withStroke(linewidth=1.5, foreground="white")], in_layout=False,
+        )  # fmt: skip
+    for _, row in part[(part["x"] != "") & (part["kind"] == "published")].iterrows():
+        axis.plot(places[row["x"]], row["y"], color=colours[row["algorithm"]], **AT_A_PLACE)
+
+
+def draw_cells(cells: Sequence[Sequence[str]], title: str) -> Canvas:
+    """A table as a picture, within `style()`: lines of cells, the heading first; a line of one cell is a subheading."""
+    full = [line for line in cells if len(line) > 1]
+    widths = [max(len(line[column]) for line in full) + 1 for column in range(len(cells[0]))]
+    starts = [sum(widths[:column]) / sum(widths) for column in range(len(widths))]
+    caption = textwrap.fill(title, 76)
+    above = caption.count("\n") + 1.4
+    canvas = Canvas(figsize=(WIDTH, 0.14 * (len(cells) + above)))
+    axis = canvas.add_axes((0.01, 0.02, 0.98, 0.96))
+    axis.set(xlim=(0, 1), ylim=(len(cells), -above))
+    axis.axis("off")
+    axis.text(0, -above, caption, fontsize=SMALL, va="top")
+    for number, line in enumerate(cells):
+        weight = "bold" if number == 0 or len(line) == 1 else "normal"
+        for start, text in zip(starts, line, strict=False):
+            axis.text(start, number + 0.5, text, fontsize=SMALL + 0.3, va="center", weight=weight)
+    for height, width in ((0.0, 0.8), (1.0, 0.5), (len(cells), 0.8)):
+        axis.axhline(height, color="black", linewidth=width)
+    return canvas

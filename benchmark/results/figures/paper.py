@@ -1,0 +1,109 @@
+"""Figures 3 and 5 of the paper, with its values as marks. Other data, simulator and seeds: compare the orderings."""
+
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.families import family
+from benchmark.results.board import Board
+from benchmark.results.figures.drawn import curve, mark, missing, point, remark, table_of
+from benchmark.results.figures.figure import Figure
+from benchmark.results.figures.rows import curve_rows, result_rows, series_of, standard
+
+FAMILIES = ("cheetah-dir", "cheetah-vel", "walker-params", "ant-dir")
+METHODS = ("macaw", "pearl", "multitask-awr", "meta-bc")
+ABLATED = "cheetah-vel"
+"""The family of figure 5."""
+LIFE = ("late", "middle", "early")
+"""Good, medium and bad adaptation data: thirds of the behaviour's training life."""
+SPLITS = ("standard", "half", "quarter", "eighth", "sixteenth")
+SPARSE_METHODS = ("macaw", "pearl", "multitask-awr")
+WITHOUT_TRANSFORM = {
+    "weight transform": "",
+    "plain layers": "weight_transform=False",
+    "plain, as many parameters": "weight_transform=False;hidden_size=725",
+}
+
+
+@cache
+def published() -> pd.DataFrame:
+    """The paper's numbers: those of the authors' plotting scripts are exact, of the others an older run is known."""
+    return pd.read_csv(Path(__file__).with_name("published.csv"))
+
+
+def figure_3(board: Board) -> pd.DataFrame:
+    """Return over meta-training, four methods on four families."""
+    curves = standard(curve_rows(board))
+    curves = curves[curves["algorithm"].isin(METHODS)]
+    parts = []
+    for name in FAMILIES:
+        here = curves[curves["name"] == name]
+        parts += [curve(name, one, "adapted_return") for one in series_of(here)]
+        numbers = published()[(published()["figure"] == "figure-3") & (published()["family"] == name)]
+        parts += [_mark(name, row) for _, row in numbers.iterrows()]
+        parts += missing(name, here, METHODS)
+    return table_of(parts)
+
+
+def _mark(panel: str, row: pd.Series, x: object = "") -> pd.DataFrame:
+    kind = "published" if row["exact"] == "yes" else "older run"
+    return mark(panel, kind, f"{row['algorithm']}, {kind}", row["return"], x, row["algorithm"], row["what"])
+
+
+def figure_5_left(board: Board) -> pd.DataFrame:
+    """Return on adaptation data of each third of the behaviour's life, with and without the advantage head."""
+    rows, parts = result_rows(board), []
+    for label, more in (("advantage head", ""), ("no advantage head", ";advantage_head=False")):
+        for life in LIFE:
+            settings = f"inner_data={life}{more}"
+            here = standard(rows, name=ABLATED, algorithm="macaw", context=life, settings=settings)
+            found = series_of(here, ("context", "settings"), label)
+            parts += [point(ABLATED, one, life) for one in found]
+            if not found:
+                parts.append(remark(ABLATED, f"no runs with {settings}, context {life}"))
+    return table_of(parts)
+
+
+def figure_5_middle(board: Board) -> pd.DataFrame:
+    """Return over meta-training with the weight transform and with plain layers, of the same width and wider."""
+    curves, parts = curve_rows(board), []
+    for label, settings in WITHOUT_TRANSFORM.items():
+        here = standard(curves, name=ABLATED, algorithm="macaw", settings=settings)
+        found = series_of(here, (), label)
+        parts += [curve(ABLATED, one, "adapted_return") for one in found]
+        if not found:
+            parts.append(remark(ABLATED, f"no runs with {settings or 'default settings'}"))
+    return table_of(parts)
+
+
+def figure_5_right(board: Board) -> pd.DataFrame:
+    """Return with fewer and fewer train tasks. The test tasks are all the others, so columns do not compare."""
+    rows, parts = result_rows(board), []
+    numbers = published()[published()["figure"] == "figure-5-right"]
+    for split in SPLITS:
+        tasks = len(family(ABLATED).split(split).train)
+        here = standard(rows, name=ABLATED, split=split)
+        here = here[here["algorithm"].isin(SPARSE_METHODS)]
+        parts += [point(ABLATED, one, tasks) for one in series_of(here, ("split",))]
+        parts += [_mark(ABLATED, row, tasks) for _, row in numbers[numbers["split"] == split].iterrows()]
+        parts += missing(ABLATED, here, SPARSE_METHODS, f" on split {split}")
+    return table_of(parts)
+
+
+STEPS, RETURN = "meta-training steps", "return, mean over test tasks"
+ORDINARY = "split standard, context mixed:256, default settings"
+FIGURES = (
+    Figure("figure-3", STEPS, RETURN, figure_3, ORDINARY, "log"),
+    Figure(
+        "figure-5-left", "adaptation data: late (good), middle or early (bad) third of life", RETURN, figure_5_left,
+        "macaw, split standard", "category", LIFE,
+    ),
+    Figure(
+        "figure-5-middle", STEPS, RETURN, figure_5_middle, "macaw, split standard, context mixed:256", "log"
+    ),
+    Figure(
+        "figure-5-right", "train tasks (all others are test tasks)", RETURN, figure_5_right,
+        "context mixed:256, default settings", "category", ("35", "20", "10", "5", "3"),
+    ),
+)  # fmt: skip

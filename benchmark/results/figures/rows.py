@@ -1,0 +1,103 @@
+"""Result rows and curves as figures choose them, and series of one key each: no two keys are ever averaged."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmark.results.board import Board
+from benchmark.results.curves import CURVE_KEY
+from benchmark.results.rows import KEY, differing
+
+STANDARD: Mapping[str, Any] = {
+    "tier": "mixed", "split": "standard", "context": "mixed", "context_size": 256, "settings": "", "online_steps": 0,
+}  # fmt: skip
+"""Conditions of a row that is on the leaderboard without a qualification."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rows that are drawn as one line, or one point of a line."""
+
+    label: str
+    """The method, and what of its key differs from the other series'."""
+    algorithm: str
+    rows: pd.DataFrame
+
+
+def result_rows(board: Board) -> pd.DataFrame:
+    """All result rows of the board."""
+    return named(board.results.values(), [*KEY, "seed", "task"])
+
+
+def curve_rows(board: Board) -> pd.DataFrame:
+    """All curves of the board."""
+    return named(board.curves.values(), [*CURVE_KEY, "seed", "step"])
+
+
+def named(tables: Iterable[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """All tables in one, with the columns `name` (family without version), `tier` and `online_steps`."""
+    there = list(tables)
+    rows = pd.concat(there, ignore_index=True) if there else pd.DataFrame(columns=columns)
+    names = [str(family).rpartition("-v")[0] for family in rows["family"]]
+    tiers = [_tier(str(data)) for data in rows["data"]]
+    offline = {} if "online_steps" in rows else {"online_steps": 0}
+    return rows.assign(name=names, tier=tiers, **offline)
+
+
+def _tier(data: str) -> str:
+    """`mixed` for the standard's mixed data, and the whole identity for imported data."""
+    return data.rpartition("/")[2].rpartition("-v")[0] if data.startswith("omrl/") else data
+
+
+def chosen(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+    """The rows that have these values; the order of settings is of no account."""
+    kept = pd.Series(True, index=rows.index)
+    for name, value in conditions.items():
+        if name == "settings":
+            kept &= rows[name].map(_settings) == _settings(value)
+        else:
+            kept &= rows[name] == value
+    return rows[kept]
+
+
+def _settings(text: str) -> str:
+    return ";".join(sorted(text.split(";")))
+
+
+def standard(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
+    """The rows under standard conditions but for these."""
+    return chosen(rows, **{**STANDARD, **conditions})
+
+
+def key_columns(rows: pd.DataFrame) -> list[str]:
+    """The columns of the key these rows have."""
+    return [name for name in KEY if name in rows]
+
+
+def series_of(rows: pd.DataFrame, x: Collection[str] = (), label: str | None = None) -> list[Series]:
+    """The rows by key, `x` left out of it: the columns that make the horizontal axis.
+
+    Labels are the method's name, or `label`, and the values in which the series of a method differ. A point of a
+    series is one key.
+    """
+    if rows.empty:
+        return []
+    columns = [name for name in key_columns(rows) if name not in x]
+    found = []
+    for _, part in rows.groupby(columns, sort=True):
+        algorithm = str(part["algorithm"].iloc[0])
+        of_method = rows[rows["algorithm"] == algorithm]
+        shown = differing(of_method, [name for name in columns if name != "algorithm"])
+        values = [f"{name.replace('_', ' ')} {part[name].iloc[0] or 'default'}" for name in shown]
+        found.append(
+            Series(", ".join([label or algorithm, *(text[:60] for text in values)]), algorithm, part)
+        )
+    return found
+
+
+def key_text(rows: pd.DataFrame) -> str:
+    """The key of rows of one key, for a reader who wants to find them: `family=...; split=...`."""
+    first = rows.iloc[0]
+    return "; ".join(f"{name}={str(first[name])[:40]}" for name in key_columns(rows) if str(first[name]))

@@ -1,0 +1,45 @@
+"""How methods look, in every picture and on the page: one colour per method, told apart by the colour-blind too."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Literal, TypeAlias
+
+COLOURS = {"macaw": "#0072B2", "pearl": "#CC79A7", "multitask-awr": "#E69F00", "meta-bc": "#009E73"}
+"""Of the built-in methods, from Okabe and Ito's palette."""
+OTHER_COLOURS = ("#D55E00", "#56B4E9", "#888888", "#8C510A")
+"""For other methods, and for a second line of a method."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+Dashes: TypeAlias = Literal["-"] | tuple[float, tuple[float, ...]]
+DASHES: tuple[Dashes, ...] = ("-", (0, (4, 1.2)), (0, (1.2, 1.2)), (0, (4, 1.2, 1.2, 1.2)))
+"""Solid for the first line of a method, then dashed, dotted and both."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one line is drawn: never told apart by its colour alone."""
+
+    colour: str
+    dashes: Dashes
+    """A line style of matplotlib."""
+    marker: str
+
+
+def method_colours(algorithms: Iterable[str]) -> dict[str, str]:
+    """A colour for each of the methods: its own where it is built in, the others' in the order of their names."""
+    others = cycle(OTHER_COLOURS)
+    return COLOURS | {name: next(others) for name in sorted(set(algorithms) - COLOURS.keys())}
+
+
+def looks(series: Mapping[str, str], colours: Mapping[str, str]) -> dict[str, Look]:
+    """How to draw the series, label to algorithm, in one picture: the first of a method has the method's colour."""
+    spare = cycle([one for one in OTHER_COLOURS if one not in {colours[name] for name in series.values()}]
+                  or OTHER_COLOURS)  # fmt: skip
+    found: dict[str, Look] = {}
+    drawn: dict[str, int] = {}
+    for (label, algorithm), marker in zip(series.items(), cycle(MARKERS), strict=False):
+        before = drawn.get(algorithm, 0)
+        colour = next(spare) if before else colours[algorithm]
+        found[label] = Look(colour, DASHES[before % len(DASHES)], marker)
+        drawn[algorithm] = before + 1
+    return found

@@ -1,0 +1,229 @@
+"""Figures: what is drawn is what the runs say, keys are never mixed, and what is missing is said and not filled."""
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark import commands_results as commands
+from benchmark.errors import ResultError
+from benchmark.files import LEADERBOARD
+from benchmark.results.board import Board, read_board
+from benchmark.results.figures import own, paper, regenerate, table_1
+from benchmark.results.figures.drawn import as_read
+from benchmark.results.rows import ResultRow, as_frame, table_text
+from tests.results.helpers import ROW, add, run, write_metrics
+
+SEEDS = [replace(ROW, seed=seed, adapted_return=-100.0 + 10 * seed) for seed in range(3)]
+REACH = 4.302653 * 10 / 3**0.5
+"""Student's reach of a 95 % interval of three values ten apart."""
+
+
+def board(folder: Path, *rows: ResultRow) -> Path:
+    """A leaderboard folder with a run for each of the rows."""
+    add(folder / "board", *(run(folder / f"run-{number}", row) for number, row in enumerate(rows)))
+    return folder / "board"
+
+
+def drawn(table: pd.DataFrame, kind: str = "line", panel: str = "cheetah-vel") -> pd.DataFrame:
+    return table[(table["kind"] == kind) & (table["panel"] == panel)]
+
+
+def remarks(table: pd.DataFrame, panel: str = "cheetah-vel") -> list[str]:
+    return drawn(table, "missing", panel)["series"].tolist()
+
+
+def test_committed_figures_show_the_committed_results() -> None:
+    """`python -m benchmark figures` draws them anew."""
+    for name, text in regenerate.tables(read_board(LEADERBOARD)).items():
+        assert (LEADERBOARD / "figures" / f"{name}.csv").read_text() == text, f"{name} is out of date"
+        for kind in ("png", "svg"):
+            assert (LEADERBOARD / "figures" / f"{name}.{kind}").exists()
+
+
+def test_figures_of_the_same_board_are_the_same_byte_for_byte(tmp_path: Path) -> None:
+    rows = [*SEEDS, replace(ROW, algorithm="pearl"), replace(ROW, algorithm="some_$method$", settings="a=$x")]
+    board(tmp_path, *rows)
+    found = []
+    for _ in range(2):
+        written = [
+            path.with_name(f"{path.stem}.{kind}")
+            for path in regenerate.regenerate(read_board(tmp_path / "board"), ["figure-3", table_1.NAME])
+            for kind in ("csv", "svg", "png")
+        ]
+        found.append({path.name: path.read_bytes() for path in written})
+    assert len(found[0]) == 6
+    for name, content in found[0].items():
+        assert content == found[1][name], name
+        assert b"<dc:date>" not in content, name
+
+
+def test_a_board_without_results_is_drawn_in_words(tmp_path: Path) -> None:
+    for name, text in regenerate.tables(read_board(tmp_path)).items():
+        assert "no " in text, name
+    some = ["figure-3", "adaptation-gain", table_1.NAME]
+    assert len(list(regenerate.regenerate(read_board(tmp_path), some))) == len(some)
+
+
+def test_figure_3_has_the_mean_and_interval_of_the_seeds_at_every_step(tmp_path: Path) -> None:
+    folders = [run(tmp_path / f"seed-{row.seed}", row) for row in SEEDS]
+    for row, folder in zip(SEEDS, folders, strict=True):
+        curve = pd.read_csv(folder / "metrics.csv").assign(adapted_return=row.adapted_return)
+        curve.to_csv(folder / "metrics.csv", index=False)
+    add(tmp_path / "board", *folders)
+    table = paper.figure_3(read_board(tmp_path / "board"))
+    lines = as_read(table_text(drawn(table)))
+    assert lines["x"].tolist() == ["5", "10"]
+    assert lines["y"].tolist() == [-90.0, -90.0]
+    assert lines["low"].to_numpy() == pytest.approx(-90 - REACH, abs=1e-3)
+    assert lines["high"].to_numpy() == pytest.approx(-90 + REACH, abs=1e-3)
+    assert remarks(table) == ["no runs of pearl, multitask-awr, meta-bc"]
+    assert remarks(table, "ant-dir") == ["no runs of macaw, pearl, multitask-awr, meta-bc"]
+
+
+def test_published_values_are_told_from_older_runs_and_never_stand_in_for_runs(tmp_path: Path) -> None:
+    table = paper.figure_3(read_board(tmp_path))
+    exact = drawn(table, "published").set_index("algorithm")["y"].to_dict()
+    assert exact == {"macaw": -128, "pearl": -306, "multitask-awr": -171, "meta-bc": -194.1}
+    assert drawn(table, "older run", "ant-dir")["y"].tolist() == [201]
+    assert not (table["kind"] == "line").any()
+
+
+def test_seeds_that_stopped_at_different_steps_are_averaged_where_all_have_been(tmp_path: Path) -> None:
+    folders = [run(tmp_path / f"run-{row.seed}", row) for row in SEEDS[:2]]
+    write_metrics(folders[1], 2, 10)
+    add(tmp_path / "board", *folders)
+    lines = drawn(own.learning_curves(read_board(tmp_path / "board")))
+    assert lines[["x", "seeds"]].to_numpy().tolist() == [["10", 2]]
+
+
+@pytest.mark.parametrize(
+    "change", [{"data_hash": "cd"}, {"protocol": 2}, {"mujoco": "4.0.0"}, {"algorithm_version": 2}], ids=str
+)
+def test_different_keys_are_series_whose_labels_say_what_differs(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = board(tmp_path, ROW, replace(ROW, seed=1, **change))  # type: ignore[arg-type]
+    ((name, value),) = change.items()
+    labels = {f"macaw, {name.replace('_', ' ')} {one}" for one in (getattr(ROW, name), value)}
+    for figure in (paper.figure_3, own.learning_curves, own.adaptation_gain, own.performance_profiles):
+        lines = drawn(figure(read_board(path)))
+        assert set(lines["series"]) == labels
+        assert set(lines["seeds"]) == {1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"context_size": 64}, {"split": "half"}, {"settings": "x=1"}, {"data": "omrl/cheetah-vel/expert-v1"},
+     {"context": "expert"}],
+    ids=str,
+)  # fmt: skip
+def test_figures_of_the_ordinary_conditions_show_no_others(tmp_path: Path, change: dict[str, object]) -> None:
+    path = board(tmp_path, replace(ROW, **change))  # type: ignore[arg-type]
+    for figure in (paper.figure_3, own.adaptation_gain, own.performance_profiles, own.score_over_time):
+        assert drawn(figure(read_board(path))).empty
+
+
+def test_the_advantage_head_is_shown_by_quality_of_the_adaptation_data(tmp_path: Path) -> None:
+    settings = "inner_data=early;advantage_head=False"
+    rows = [replace(row, context="early", settings=settings) for row in SEEDS]
+    table = paper.figure_5_left(read_board(board(tmp_path, *rows, replace(rows[0], context="late"))))
+    (point,) = drawn(table).to_dict("records")
+    assert (point["series"], point["x"], point["y"], point["seeds"]) == (
+        "no advantage head",
+        "early",
+        -90.0,
+        3,
+    )
+    assert "no runs with inner_data=late;advantage_head=False, context late" in remarks(table)
+    assert len(remarks(table)) == 5
+
+
+def test_the_weight_transform_is_shown_whatever_the_order_of_the_settings(tmp_path: Path) -> None:
+    path = board(tmp_path, replace(ROW, settings="hidden_size=725;weight_transform=False"))
+    table = paper.figure_5_middle(read_board(path))
+    assert set(drawn(table)["series"]) == {"plain, as many parameters"}
+    assert remarks(table) == ["no runs with default settings", "no runs with weight_transform=False"]
+
+
+def test_sparsity_is_by_the_number_of_train_tasks_with_published_values_beside(tmp_path: Path) -> None:
+    rows = [replace(row, split="sixteenth", algorithm="pearl") for row in SEEDS]
+    table = paper.figure_5_right(read_board(board(tmp_path, *rows)))
+    (point,) = drawn(table).to_dict("records")
+    assert (point["algorithm"], point["x"], point["y"]) == ("pearl", "3", -90.0)
+    published = drawn(table, "published")
+    assert published[published["x"] == "3"]["y"].tolist() == [-103.1, -313.1, -267]
+    assert list(dict.fromkeys(published["x"])) == list(paper.FIGURES[3].categories)
+
+
+def test_gain_is_adapted_minus_un_adapted_on_every_task(tmp_path: Path) -> None:
+    folders = [
+        run(tmp_path / str(row.seed), row, replace(row, task=7, unadapted_return=-100.0)) for row in SEEDS
+    ]
+    add(tmp_path / "board", *folders)
+    lines = drawn(own.adaptation_gain(read_board(tmp_path / "board")))
+    assert lines[["x", "y"]].to_numpy().tolist() == [["2", 110.0], ["7", 10.0]]
+
+
+def test_context_sizes_make_one_line_and_the_missing_ones_are_named(tmp_path: Path) -> None:
+    path = board(tmp_path, *SEEDS, replace(ROW, context_size=64, adapted_return=-200.0))
+    table = own.context_size(read_board(path))
+    lines = drawn(table)
+    assert lines[["series", "x", "y", "seeds"]].to_numpy().tolist() == [
+        ["macaw", "64", -200.0, 1], ["macaw", "256", -90.0, 3],
+    ]  # fmt: skip
+    assert "macaw: no runs with mixed:128 mixed:512 mixed:1000" in remarks(table)
+
+
+def test_profiles_fall_where_the_scores_are(tmp_path: Path) -> None:
+    rows = [replace(row, score=30.0 + 20 * row.seed) for row in SEEDS]
+    lines = drawn(own.performance_profiles(read_board(board(tmp_path, *rows)))).set_index("x")
+    assert [lines.loc[x, "y"] for x in ("28", "30", "50", "70")] == pytest.approx([1, 2 / 3, 1 / 3, 0])
+    assert lines.loc["40", "low"] < 2 / 3 < lines.loc["40", "high"]
+
+
+def timed(folder: Path, row: ResultRow, *seconds: float) -> Path:
+    run(folder, row)
+    pd.DataFrame({"step": [5, 10], "seconds": seconds, "peak_memory_mib": 1}).to_csv(folder / "timing.csv")
+    return folder
+
+
+def test_wall_clock_is_drawn_of_timed_runs_alone(tmp_path: Path) -> None:
+    untimed = [run(tmp_path / f"u{row.seed}", replace(row, algorithm="pearl")) for row in SEEDS]
+    add(
+        tmp_path / "board",
+        *(timed(tmp_path / f"t{row.seed}", row, 4.0 + row.seed, 8.0) for row in SEEDS),
+        *untimed,
+    )
+    table = own.score_over_time(read_board(tmp_path / "board"))
+    assert drawn(table)[["series", "x", "y"]].to_numpy().tolist() == [
+        ["macaw", "5", 50.0],
+        ["macaw", "8", 50.0],
+    ]
+    assert remarks(table) == ["pearl: no timing", "no runs of multitask-awr, meta-bc"]
+
+
+def test_figures_that_cannot_be_written_get_one_message(tmp_path: Path) -> None:
+    path = board(tmp_path, ROW)
+    (path / "figures").write_text("a file")
+    with pytest.raises(ResultError, match="board cannot be written"):
+        commands.figures(Namespace(folder=str(path)))
+
+
+def test_table_1_has_the_return_after_each_number_of_environment_steps(tmp_path: Path) -> None:
+    rows = as_frame([replace(row, data="omrl/cheetah-vel/random-v1") for row in SEEDS])
+    tuned = [rows.assign(online_steps=steps, adapted_return=rows["adapted_return"] + steps / 1000)
+             for steps in (0, 20_000)]  # fmt: skip
+    found = table_1.table(
+        Board(tmp_path, {tmp_path / "rows": pd.concat([*tuned, as_frame(SEEDS).assign(online_steps=0)])}, {})
+    )
+    line = next(line for line in table_1.markdown(found).splitlines() if "| macaw |" in line)
+    ends = [f"{middle:.1f} [{middle - REACH:.0f}, {middle + REACH:.0f}]" for middle in (-90, -70)]
+    assert line == f"| cheetah-vel | random | mixed:256 | macaw | {ends[0]} | no runs | {ends[1]} |"
+
+
+def test_a_method_that_was_not_fine_tuned_online_is_a_line_without_numbers(tmp_path: Path) -> None:
+    text = table_1.markdown(table_1.table(read_board(board(tmp_path, *SEEDS))))
+    assert text.count("| no runs | no runs | no runs |") == 9

@@ -1,0 +1,23 @@
+"""Colours and strokes: a method looks the same everywhere, and no two series of a picture look alike."""
+
+from benchmark.registry import BUILT_IN
+from benchmark.results.style import COLOURS, looks, method_colours
+
+
+def test_every_built_in_method_has_its_own_colour() -> None:
+    assert set(COLOURS) == set(BUILT_IN)
+    assert len(set(COLOURS.values())) == len(BUILT_IN)
+
+
+def test_other_methods_do_not_change_the_colour_of_a_built_in_one() -> None:
+    colours = method_colours(["zebra", "macaw", "aardvark"])
+    assert colours["macaw"] == method_colours([])["macaw"]
+    assert len({colours[name] for name in ("zebra", "aardvark", *BUILT_IN)}) == len(BUILT_IN) + 2
+
+
+def test_two_lines_of_a_method_are_told_apart_without_colour() -> None:
+    found = looks({"macaw": "macaw", "macaw, steps 10": "macaw", "pearl": "pearl"}, method_colours([]))
+    assert found["macaw"].colour == COLOURS["macaw"]
+    assert found["pearl"].colour == COLOURS["pearl"]
+    assert len({(one.colour, one.dashes, one.marker) for one in found.values()}) == 3
+    assert found["macaw"].dashes != found["macaw, steps 10"].dashes
