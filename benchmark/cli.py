@@ -140,6 +140,11 @@ def _add_data(verbs: "Verbs") -> None:
     )
     collect.add_argument("--family", required=True, help="task family")
     collect.add_argument("--recipe", help="TOML file (default: datasets/recipes/<family>.toml)")
+    collect.add_argument(
+        "--long",
+        action="store_true",
+        help="by recipes/long/: a few tasks to the end, to hold the experts against",
+    )
     collect.add_argument("--processes", type=int, help="shares trained at once (default: one per core)")
     collect.add_argument(
         "--out", default="collect", help="checkpoints, logs and snapshots go to OUT/<family>"

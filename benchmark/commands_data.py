@@ -13,6 +13,8 @@ from benchmark.files import write_text
 if TYPE_CHECKING:
     from benchmark.data.dataset import Dataset
     from benchmark.data.exchange.checks import Check
+    from benchmark.data.recipe import Recipe
+    from benchmark.data.snapshots import Snapshots
 
 
 def collect(options: argparse.Namespace) -> None:
@@ -25,10 +27,10 @@ def collect(options: argparse.Namespace) -> None:
     from benchmark.families import family
 
     name = family(options.family).name
-    used = read_recipe(Path(options.recipe) if options.recipe else recipe_path(name))
+    used = read_recipe(Path(options.recipe) if options.recipe else recipe_path(name, options.long))
     if used.family != name:
         raise ConfigError(f"{options.recipe} is a recipe of {used.family}, not of {name}.")
-    out = Path(options.out) / name
+    out = Path(options.out) / (f"{name}-long" if used.tasks else name)
     with progress_bar(f"training {name}", used.steps * used.shares) as (progress, task):
         snapshots = collect(
             used, out, options.processes, lambda steps: progress.update(task, completed=steps)
@@ -42,10 +44,37 @@ def collect(options: argparse.Namespace) -> None:
             f"the snapshots cannot be written to {out}: {error}. The checkpoints stay; free some space, then the same "
             "command goes on."
         ) from error
+    if used.tasks:
+        _measure_long(used, snapshots, out)
+        return
     console.print(
         f"snapshots of {snapshots.tasks} tasks: {path}; their recipe: {recipe}; learning curves beside them.\n"
         "To make them the family's behaviour, copy the two files to datasets/snapshots/ and datasets/recipes/, then "
         f"python -m benchmark data catalog --family {name} and data card --family {name}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _measure_long(recipe: "Recipe", agents: "Snapshots", out: Path) -> None:
+    """Measure agents of some tasks, and say what becomes of the table."""
+    from benchmark.data.long_trained import last_returns, long_path, measure_long, write_long
+    from benchmark.errors import RunError
+    from benchmark.families import family
+
+    rows = measure_long(family(recipe.family), agents, recipe.task_numbers)
+    path = out / long_path(recipe.family).name
+    try:
+        write_long(path, rows)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error}. The same command measures again.") from error
+    for task, one in last_returns(rows).items():
+        console.print(
+            f"task {task}: {one.deterministic_return:.1f} after {one.step:,} steps", highlight=False
+        )
+    console.print(
+        f"{path}: to hold the family's experts against it on the card, copy it to {long_path(recipe.family)}, then "
+        f"python -m benchmark data card --family {recipe.family}",
         highlight=False,
         soft_wrap=True,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from benchmark import families, files
 from benchmark.data import card_scripts, catalog
 from benchmark.data.dataset import SIZES, Progress, dataset_id, no_progress
+from benchmark.data.long_trained import last_returns, long_path, read_long
 from benchmark.data.markdown import number, table
 from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.references import SnapshotReturns, medium_snapshots, read_snapshot_returns, returns_path
@@ -72,6 +73,7 @@ def card_text(family: Family) -> str:
         after = [
             _life(behaviour, rows),
             _references(family, known, rows),
+            *_trained_for_long(family, known),
             _blind(family, known),
             _licence_and_limits(family, known),
         ]
@@ -185,6 +187,33 @@ def _references(family: Family, known: catalog.Entry, rows: Sequence[SnapshotRet
         "100 (R - random) / (expert - random), where expert is the last snapshot's mean action.\n\n"
         + table(head, lines)
     )
+
+
+def _trained_for_long(family: Family, known: catalog.Entry) -> list[str]:
+    """The section on well-trained agents, where some were trained."""
+    if not long_path(family.name).exists():
+        return []
+    random, expert = known.references.random, known.references.expert
+    shares, lines = [], []
+    for task, one in last_returns(read_long(long_path(family.name))).items():
+        value = one.deterministic_return
+        shares.append(100 * (expert[task] - random[task]) / (value - random[task]))
+        row = [number(random[task]), number(expert[task]), number(value), f"{shares[-1]:.0f} %"]
+        lines.append([task, f"{one.step:,}", *row])
+    head = [
+        "task",
+        "steps of the long training",
+        "random",
+        "expert",
+        "trained for long",
+        "the expert's share",
+    ]
+    return [
+        "## Against agents trained for long\n\nSome tasks were trained much longer, with larger networks "
+        f"(`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
+        f"{np.mean(shares):.0f} % on average over these tasks, {min(shares):.0f} % at least.\n\n"
+        + table(head, lines)
+    ]
 
 
 def _blind(family: Family, known: catalog.Entry) -> str:

@@ -88,9 +88,13 @@ def trainable(family_name: str) -> BodyFamily:
     return family
 
 
-def recipe_path(family_name: str) -> Path:
-    """Where the recipe lies that a family's shipped behaviour was trained by; ConfigError where there can be none."""
-    return files.DATASETS / "recipes" / f"{trainable(family_name).name}.toml"
+def recipe_path(family_name: str, long: bool = False) -> Path:
+    """Where the recipe of a family's shipped behaviour lies, or that of a few tasks trained for long.
+
+    ConfigError where there can be none.
+    """
+    folder = files.DATASETS / "recipes" / ("long" if long else "")
+    return folder / f"{trainable(family_name).name}.toml"
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -1,0 +1,75 @@
+"""Agents of a few tasks that are trained for long: measured on their own tasks, and beside the experts on the card."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark import families
+from benchmark.cli import main
+from benchmark.data import card, long_trained
+from benchmark.data.catalog import references
+from benchmark.data.long_trained import LongReturn, last_returns, measure_long, read_long, write_long
+from benchmark.data.shipped import shipped_behaviour
+from benchmark.data.snapshots import Snapshots
+from benchmark.errors import DataError
+
+FAMILY = families.family("point-robot")
+TASKS = [3, 8]
+RECIPE = """\
+family = "point-robot"
+steps = 60
+shares = 1
+tasks = [3, 8]
+
+[sac]
+actor_hidden_size = 8
+critic_hidden_size = 8
+batch_size = 8
+random_steps = 10
+"""
+
+
+def test_each_agent_is_measured_in_its_own_task() -> None:
+    shipped = shipped_behaviour(FAMILY)
+    assert isinstance(shipped, Snapshots)
+    two = {name: weights[TASKS] for name, weights in shipped.weights.items()}
+    agents = Snapshots(shipped.family_id, shipped.steps, shipped.random_steps, two)
+    last = last_returns(measure_long(FAMILY, agents, TASKS))
+    expert = references("point-robot").expert
+    assert {task: one.deterministic_return for task, one in last.items()} == {
+        task: pytest.approx(expert[task], abs=1e-3) for task in TASKS
+    }
+    assert {one.step for one in last.values()} == {shipped.steps[-1]}
+
+
+def test_the_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = [LongReturn(3, 10, -7.125), LongReturn(3, 20, -5.0)]
+    write_long(tmp_path / "long.csv", rows)
+    assert read_long(tmp_path / "long.csv") == rows
+    (tmp_path / "long.csv").write_text("task,step\n3,x\n")
+    with pytest.raises(DataError, match="long.csv is missing or damaged"):
+        read_long(tmp_path / "long.csv")
+
+
+def test_the_card_says_what_share_the_experts_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = references("point-robot")
+    random, expert = known.random[3], known.expert[3]
+    twice = random + 2 * (expert - random)
+    write_long(tmp_path / "long.csv", [LongReturn(3, 10, 0.0), LongReturn(3, 20, twice)])
+    assert "trained for long" not in card.card_text(FAMILY)
+    monkeypatch.setattr(card, "long_path", lambda name: tmp_path / "long.csv")
+    assert "50 % on average over these tasks, 50 % at least" in card.card_text(FAMILY)
+
+
+def test_the_command_trains_measures_and_says_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE)
+    options = ["--recipe", str(recipe), "--out", str(tmp_path), "--processes", "1"]
+    assert main(["data", "collect", "--family", "point-robot", *options]) == 0
+    table = tmp_path / "point-robot-long" / "point-robot-long.csv"
+    assert {row.task for row in read_long(table)} == {3, 8}
+    said = capsys.readouterr().out
+    assert "task 8: " in said
+    assert str(long_trained.long_path("point-robot")) in said
