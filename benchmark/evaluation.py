@@ -1,7 +1,8 @@
 """Meta-test of one algorithm on the test tasks of a split, as `protocol.py` says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,28 @@ class Evaluation:
     """The same of the policy adapted to nothing."""
 
 
+def combined(
+    choice: ContextChoice, context_size: int, adapted: Sequence[Outcomes], unadapted: Outcomes
+) -> Evaluation:
+    """The evaluation whose groups of tasks, in order, came to these outcomes."""
+    returns = np.concatenate([one.returns for one in adapted])
+    solved = [one.successes for one in adapted if one.successes is not None]
+    successes = np.concatenate(solved) if solved else None
+    return Evaluation(choice, context_size, returns, unadapted.returns, successes, unadapted.successes)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What a method adapts to at meta-test with one context choice."""
+
+    context_size: int
+    """Transitions per task that the context really had (the longest, where the agent gathered it)."""
+    adapted: Sequence[tuple[tuple[int, ...], Policy]]
+    """Test tasks that were adapted to together, and the policy for them; all tasks, in order."""
+    unadapted: Policy
+    """For all test tasks."""
+
+
 class Evaluator:
     """Evaluates algorithms of one run: contexts are drawn once, random numbers are the evaluation's own."""
 
@@ -103,32 +126,42 @@ class Evaluator:
 
     def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
         """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
+        with self._own_random_numbers(choice):
+            return self._evaluate(algorithm, choice)
+
+    def policies(self, algorithm: Algorithm, choice: ContextChoice) -> Policies:
+        """The policies that `evaluate` rolls out, new ones at every call; the algorithm is left as it was."""
+        with self._own_random_numbers(choice):
+            return self._policies(algorithm, choice)
+
+    @contextmanager
+    def _own_random_numbers(self, choice: ContextChoice) -> Iterator[None]:
+        """Within the block the algorithm draws the numbers of this choice's evaluation, always the same ones."""
         saved, threads = self.random.get_state(), torch.get_num_threads()
         self.random.manual_seed(torch_seed(0, "evaluation", choice.source, choice.size))
         try:
-            return self._evaluate(algorithm, choice)
+            yield
         finally:
             torch.set_num_threads(threads)
             self.random.set_state(saved)
 
-    def _evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
+    def _policies(self, algorithm: Algorithm, choice: ContextChoice) -> Policies:
         empty = empty_context(self.family, len(self.tasks), self.device)
         if choice.source == "online":
             contexts = [self._gather(algorithm, task, choice) for task in self.tasks]
-            groups = [
-                ([task], adapt(algorithm, context))
+            groups: list[tuple[tuple[int, ...], Policy]] = [
+                ((task,), adapt(algorithm, context))
                 for task, context in zip(self.tasks, contexts, strict=True)
             ]
             size = max(context.size for context in contexts)
         else:
-            groups, size = [(list(self.tasks), adapt(algorithm, self.context(choice)))], choice.size
-        *adapted, unadapted = self._outcomes(
-            algorithm, [*groups, (list(self.tasks), adapt(algorithm, empty))]
-        )
-        returns = np.concatenate([one.returns for one in adapted])
-        solved = [one.successes for one in adapted if one.successes is not None]
-        successes = np.concatenate(solved) if solved else None
-        return Evaluation(choice, size, returns, unadapted.returns, successes, unadapted.successes)
+            groups, size = [(self.tasks, adapt(algorithm, self.context(choice)))], choice.size
+        return Policies(size, groups, adapt(algorithm, empty))
+
+    def _evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
+        found = self._policies(algorithm, choice)
+        *adapted, unadapted = self._outcomes(algorithm, [*found.adapted, (self.tasks, found.unadapted)])
+        return combined(choice, found.context_size, adapted, unadapted)
 
     def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
         def exploring(context: Transitions) -> Policy:
@@ -140,7 +173,9 @@ class Evaluator:
         raw = online_context(self.family, task, choice, exploring, act, self.discount, self.device)
         return raw.with_scaled_observations(self._scale)
 
-    def _outcomes(self, algorithm: Algorithm, groups: Sequence[tuple[list[int], Policy]]) -> list[Outcomes]:
+    def _outcomes(
+        self, algorithm: Algorithm, groups: Sequence[tuple[tuple[int, ...], Policy]]
+    ) -> list[Outcomes]:
         """Outcomes (task, episode) of each group of tasks under its policy.
 
         Groups run side by side, each with its share of the cores, so that one's policy does not wait for another's

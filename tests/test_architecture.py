@@ -19,7 +19,8 @@ LEVELS = [
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"scoring"},
     {"training"},
-    {"commands", "commands_data", "commands_results"},
+    {"submissions"},
+    {"commands", "commands_data", "commands_results", "commands_submissions"},
     {"cli"},
     {"__main__"},
 ]
