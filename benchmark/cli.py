@@ -238,4 +238,4 @@ def _add_submissions(verbs: "Verbs") -> None:
     verify.add_argument(
         "--rerun", action="store_true", help="meta-train again instead (built-in methods; hours; resumes)"
     )
-    verify.add_argument("--out", default="runs/rerun", help="the runs of --rerun go to OUT/NAME/seed-<k>")
+    verify.add_argument("--out", default="rerun", help="the runs of --rerun go to OUT/NAME/seed-<k>")

@@ -55,9 +55,15 @@ def withdraw_verification(submission: Submission) -> None:
 
 def read_mark(submission: Submission) -> Mark:
     """The mark that its files have now; raises SubmissionError for a verification that is none."""
+    found = read_verification(submission)
+    return "self-reported" if found is None else found.mark
+
+
+def read_verification(submission: Submission) -> Verification | None:
+    """What was found of its files as they are now; None where that is nothing. Raises SubmissionError likewise."""
     limit = list_files(submission.folder).get(VERIFICATION)
     if limit is None:
-        return "self-reported"
+        return None
     path = submission.folder / VERIFICATION
     found = _checked(parse_toml(read_file(submission.folder, VERIFICATION, limit), path))
     if found is None:
@@ -69,7 +75,7 @@ def read_mark(submission: Submission) -> Mark:
         and (found.mark == "self-reported" or found.rows == len(submission.rows))
     )
     without_policies = found.mark == "policies-verified" and submission.not_exported
-    return found.mark if current and not without_policies else "self-reported"
+    return found if current and not without_policies else None
 
 
 def _checked(found: Mapping[str, Any]) -> Verification | None:

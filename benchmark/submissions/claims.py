@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from benchmark import families
 from benchmark.data.catalog import expected_hash, references
 from benchmark.data.dataset import dataset_id
@@ -30,7 +28,7 @@ def check_claims(submission: Submission) -> None:
         family = families.family(str(rows["family"].iloc[0]))
         split = family.split(str(rows["split"].iloc[0]))
         known = references(family.name)
-        _check_standard(rows, family, next(iter(submission.configs.values())))
+        _check_standard(submission, family)
     except SubmissionError:
         raise
     except BenchmarkError as error:
@@ -52,9 +50,9 @@ def check_claims(submission: Submission) -> None:
     _check_references(submission, family, known)
 
 
-def _check_standard(rows: pd.DataFrame, family: Family, config: Mapping[str, Any]) -> None:
+def _check_standard(submission: Submission, family: Family) -> None:
     """Raise SubmissionError unless the rows were made with this version of everything."""
-    first = rows.iloc[0]
+    first, config = submission.rows.iloc[0], next(iter(submission.configs.values()))
     tier, size = str(config.get("tier")), str(config.get("size"))
     wanted = {
         "family": family.id, "data": dataset_id(family, tier, size), "data_hash": expected_hash(family, tier, size),
@@ -63,12 +61,14 @@ def _check_standard(rows: pd.DataFrame, family: Family, config: Mapping[str, Any
     for name, value in wanted.items():
         if first[name] != value:
             raise SubmissionError(
-                f"the rows have {name} {first[name]}, but this standard has {value}. Make the runs anew with this "
-                "version of the project."
+                f"{submission.folder}: its rows have {name} {first[name]}, but this standard has {value}. Make the "
+                "runs anew with this version of the project, on its own data."
             )
-    for source in rows["context"].unique():
+    for source in submission.rows["context"].unique():
         if source not in SOURCES:
-            raise SubmissionError(f"the rows have a context '{source}'; there are {', '.join(SOURCES)}.")
+            raise SubmissionError(
+                f"{submission.folder}: its rows have a context '{source}'; there are {', '.join(SOURCES)}."
+            )
 
 
 def _check_built_in(submission: Submission) -> None:

@@ -127,17 +127,14 @@ def _check_parts(model: ModelProto) -> None:
 
 
 def _check_attribute(node: NodeProto, attribute: AttributeProto) -> None:
-    plain = ("FLOAT", "INT", "FLOATS", "INTS", "TENSOR")
-    textual = attribute.type == AttributeProto.STRING and (node.op_type, attribute.name) == (
-        "Gelu",
-        "approximate",
-    )
-    if attribute.ref_attr_name or (
-        AttributeProto.AttributeType.Name(attribute.type) not in plain and not textual
-    ):
-        raise GraphError(
-            f"its operator {node.op_type} has the attribute {ascii(attribute.name)[:80]}, which it may not."
-        )
+    """Raise GraphError unless the attribute is of numbers, or the one text that an operator needs."""
+    plain = attribute.type in (
+        AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.FLOATS, AttributeProto.INTS, AttributeProto.TENSOR,
+    )  # fmt: skip
+    kind_of_gelu = (node.op_type, attribute.name) == ("Gelu", "approximate")
+    if attribute.ref_attr_name or not (plain or (kind_of_gelu and attribute.type == AttributeProto.STRING)):
+        name = ascii(attribute.name)[:80]
+        raise GraphError(f"its operator {node.op_type} may not have the attribute {name}.")
 
 
 def _check_tensor(tensor: TensorProto) -> None:

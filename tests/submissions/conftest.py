@@ -1,4 +1,4 @@
-"""A tiny standard of `point-robot`, four runs of the README's method on it, and their submission, to be damaged at will."""
+"""A tiny standard of `point-robot`, four runs of the README's method on it, and their submission, to be damaged."""
 
 import shutil
 from collections.abc import Iterator

@@ -8,7 +8,11 @@ import pandas as pd
 import pytest
 
 from benchmark.cli import main
-from benchmark.results.rows import normalised_score
+from benchmark.errors import SubmissionError
+from benchmark.results.rows import normalised_score, write_table
+from benchmark.results.submission import read_submission
+from benchmark.results.trust import Verification, write_verification
+from tests.results.test_committed import refuse_false_marks
 
 PROJECT = Path(__file__).parents[2]
 
@@ -81,17 +85,33 @@ def test_an_edit_after_verification_makes_rows_self_reported(board: Path, submis
     assert shown_trust(board) == "self-reported"
 
 
-def test_a_mark_is_withdrawn_where_returns_are_not_found_again(board: Path, submission: Path) -> None:
-    """Also one that somebody wrote himself, with the right hashes."""
+def test_a_mark_that_somebody_wrote_himself_does_not_pass_the_projects_tests(
+    board: Path, submission: Path
+) -> None:
+    """With the right hashes it is shown; measuring anew is what finds it out, and takes it away."""
     edit_rows(submission, raised("adapted_return", 0, 1))
-    from benchmark.results.submission import read_submission
-    from benchmark.results.trust import Verification, write_verification
-
     forged = read_submission(submission)
     write_verification(forged, Verification("policies-verified", 1, "3.3.0", 20, 0.0, dict(forged.digests)))
     assert shown_trust(board) == "policies-verified"
+    with pytest.raises(SubmissionError, match="seed 0, task 1, context mixed claims adapted_return"):
+        refuse_false_marks(board)
     assert main(["verify", str(submission)]) == 2
     assert shown_trust(board) == "self-reported"
+    refuse_false_marks(board)
+
+
+def test_a_comparison_says_how_far_a_submission_is_to_be_trusted(
+    board: Path, submission: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = pd.read_csv(submission / "rows.csv").assign(algorithm="own")
+    write_table(board / "results" / "point-robot" / "own.csv", rows)
+    names = [f"{name}:settings=hidden_size=16" for name in ("ridge-cloning", "own")]
+    assert main(["compare", *names, "--folder", str(board)]) == 0
+    assert "ridge-cloning was submitted as ridge: self-reported" in capsys.readouterr().out
+    assert main(["leaderboard", "--folder", str(board)]) == 0
+    shown = pd.read_csv(board / "leaderboard.csv", keep_default_na=False).set_index("algorithm")
+    assert shown["trust"].to_dict() == {"own": "project", "ridge-cloning": "self-reported"}
+    assert shown["submission"].to_dict() == {"own": "", "ridge-cloning": "ridge"}
 
 
 def test_nothing_of_the_authors_machine_is_submitted(runs: Path, submission: Path) -> None:
@@ -108,7 +128,9 @@ def test_nothing_of_the_authors_machine_is_submitted(runs: Path, submission: Pat
 
 def test_contributing_names_the_commands_of_this_test() -> None:
     text = (PROJECT / "CONTRIBUTING.md").read_text()
-    (block,) = re.findall(r"goes from its Python file to a\s+verified row.*?\n\n((?:    .*\n)+)", text, re.DOTALL)
+    (block,) = re.findall(
+        r"goes from its Python\s+file to a verified row.*?\n\n((?:    .*\n)+)", text, re.DOTALL
+    )
     verbs = re.findall(r"python -m benchmark (\w+)", block)
     assert verbs == ["run", "submit", "verify", "leaderboard"]
     assert "--seeds 0 1 2 3" in block and "examples/ridge_cloning.py:RidgeCloning" in block

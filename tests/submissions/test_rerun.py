@@ -30,6 +30,8 @@ def test_runs_are_made_again_and_give_the_same_rows(
     assert "mine: rerun-verified (20 rows" in capsys.readouterr().out
     assert main(["leaderboard", "--folder", str(board)]) == 0
     assert "submission mine: rerun-verified" in capsys.readouterr().out
+    assert main(["verify", str(folder)]) == 0
+    assert "mine: rerun-verified" in capsys.readouterr().out
     edit_rows(folder, raised("adapted_return", 1, 6))
     assert main(again) == 2
     assert "seed 1, task 6, context mixed claims adapted_return" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """Making a submission: all or none, and what it refuses."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from benchmark.cli import main
 from tests.submissions.conftest import ABOUT, RUN
 
+PROJECT = Path(__file__).parents[2]
 HISTORY = """
 from benchmark.algorithm import Algorithm, AlgorithmConfig
 import torch
@@ -45,7 +48,9 @@ def submit(board: Path, *places: Path, name: str = "ridge") -> int:
     return main(["submit", *map(str, places), "--name", name, *ABOUT, "--folder", str(board)])
 
 
-def refused(capsys: pytest.CaptureFixture[str], message: str, board: Path, *places: Path, name: str = "ridge") -> None:
+def refused(
+    capsys: pytest.CaptureFixture[str], message: str, board: Path, *places: Path, name: str = "ridge"
+) -> None:
     assert submit(board, *places, name=name) == 2
     errors = capsys.readouterr().err
     assert message in errors
@@ -117,3 +122,16 @@ def test_a_policy_with_a_history_is_submitted_without_policies_and_says_so(
     assert "at step 12 of an episode" in (folder / "submission.toml").read_text()
     assert main(["verify", str(folder)]) == 0
     assert "remembering: self-reported" in capsys.readouterr().out
+
+
+def test_a_missing_package_is_named(submission: Path) -> None:
+    program = (
+        "import sys\nsys.modules['onnxruntime'] = None\n"
+        f"from benchmark.cli import main\nsys.exit(main(['verify', {str(submission)!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=300, cwd=PROJECT
+    )
+    assert done.returncode == 2
+    assert "pip install -e '.[submissions]' -c constraints.txt" in done.stderr
+    assert "Traceback" not in done.stderr
