@@ -35,7 +35,9 @@ class About:
     """Where the method can be found."""
 
     def __post_init__(self) -> None:
-        check_name(self.name), check_authors(self.authors), check_url(self.url)
+        check_name(self.name)
+        check_authors(self.authors)
+        check_url(self.url)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,20 +18,34 @@ RUN = ["--family", "point-robot", "--seeds", "0", "1", "2", "3", "--threads", "1
 ABOUT = ["--authors", "Ada Lovelace, Ōe Kenzaburō", "--url", "https://example.org/ridge"]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tiny_standard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """In place of the project's catalog and of recorded data: 400 transitions per task."""
-    folder = tmp_path_factory.mktemp("standard")
+@contextmanager
+def in_place(folder: Path) -> Iterator[None]:
+    """Within the block the standard in this folder stands in place of the project's, and of recorded data."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "DATASETS", folder / "datasets")
         patch.setitem(dataset.SIZES, "small", 400)
         patch.setenv("MINARI_DATASETS_PATH", str(folder / "minari"))
         patch.setenv("OMRL_CACHE", str(folder / "cache"))
-        family = families.family("point-robot")
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_standard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Behaviour of random weights, and 400 transitions per task."""
+    folder = tmp_path_factory.mktemp("standard")
+    family = families.family("point-robot")
+    with in_place(folder):
         random_snapshots(family).save(shipped_path(family.name))
         standardise.measure(family.name, episodes=2)
         standardise.add_hashes(family.name, tiers=("mixed",))
-        yield folder
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def standing_in(tiny_standard: Path) -> Iterator[None]:
+    """For the time of a test; the tests of other folders have the project's own standard."""
+    with in_place(tiny_standard):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +55,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_standard: Path) -> Path:
     shutil.copy(EXAMPLE, folder / "my_method.py")
     algo = f"{folder / 'my_method.py'}:RidgeCloning"
     command = ["run", "--algo", algo, "--steps", "30", "--set", "hidden_size=16", *RUN]
-    assert main([*command, "--out", str(folder / "runs")]) == 0
+    with in_place(tiny_standard):
+        assert main([*command, "--out", str(folder / "runs")]) == 0
     return folder / "runs"
 
 
 @pytest.fixture(scope="session")
-def submitted(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> Path:
+def submitted(tmp_path_factory: pytest.TempPathFactory, tiny_standard: Path, runs: Path) -> Path:
     """A leaderboard folder with one submission, as its author made it."""
     board = tmp_path_factory.mktemp("submitted") / "leaderboard"
-    assert main(["submit", str(runs), "--name", "ridge", *ABOUT, "--folder", str(board)]) == 0
+    with in_place(tiny_standard):
+        assert main(["submit", str(runs), "--name", "ridge", *ABOUT, "--folder", str(board)]) == 0
     return board
 
 

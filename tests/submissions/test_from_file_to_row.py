@@ -128,9 +128,7 @@ def test_nothing_of_the_authors_machine_is_submitted(runs: Path, submission: Pat
 
 def test_contributing_names_the_commands_of_this_test() -> None:
     text = (PROJECT / "CONTRIBUTING.md").read_text()
-    (block,) = re.findall(
-        r"goes from its Python\s+file to a verified row.*?\n\n((?:    .*\n)+)", text, re.DOTALL
-    )
+    (block,) = re.findall(r"goes from its Python\nfile to a verified row.*\n\n((?:    .*\n)+)", text)
     verbs = re.findall(r"python -m benchmark (\w+)", block)
     assert verbs == ["run", "submit", "verify", "leaderboard"]
     assert "--seeds 0 1 2 3" in block and "examples/ridge_cloning.py:RidgeCloning" in block

@@ -1,6 +1,7 @@
 """Files of policies: what an honest one does, and that none of the others ever runs."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -215,7 +216,7 @@ def test_actions_that_are_not_finite_are_refused() -> None:
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4))
 def test_changed_bytes_are_a_policy_or_refused(changes: list[tuple[int, int]]) -> None:
-    content = bytearray(HONEST)
+    content = bytearray(honest())
     for place, value in changes:
         content[place % len(content)] = value
     try:
@@ -238,12 +239,14 @@ def policy(observations: torch.Tensor) -> torch.Tensor:
     return torch.tanh(hidden @ last).clamp(-0.9, 0.9)
 
 
-HONEST = to_onnx(policy, SHAPE, CPU)
+@cache
+def honest() -> bytes:
+    return to_onnx(policy, SHAPE, CPU)
 
 
 def test_an_export_does_what_the_policy_does() -> None:
     seen = weights(*SHAPE, seed=2)
-    act = load(HONEST)
+    act = load(honest())
     assert callable(act)
     np.testing.assert_allclose(act(seen), policy(torch.from_numpy(seen)).numpy(), atol=1e-5)
 
