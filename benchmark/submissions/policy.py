@@ -1,9 +1,9 @@
 """A policy's file as a function for rollouts, computed in double precision by ONNX Runtime.
 
 Why in double precision: another processor sums a layer in another order, which moves an action of single precision in
-its last digits, and a body in contact with the ground makes that a return that is some per cent off (the cheetah's
-expert: 27 of 1426 in the mean of 20 episodes). Actions that are computed in double precision and then rounded to
-single precision are the same everywhere, but for one in a hundred million, and so are the returns.
+its last digits, and the contacts of a body blow that up until the return is another one. Actions that are computed in
+double precision and then rounded to single precision are the same everywhere, but for one that all but lies on the
+border between two numbers; and so are the returns (a test permutes a network's hidden units).
 """
 
 from collections.abc import Iterable

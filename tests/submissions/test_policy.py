@@ -213,7 +213,7 @@ def test_actions_that_are_not_finite_are_refused() -> None:
         act(np.zeros(SHAPE, np.float32))
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4))
 def test_changed_bytes_are_a_policy_or_refused(changes: list[tuple[int, int]]) -> None:
     content = bytearray(honest())
