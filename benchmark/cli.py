@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     level_off.add_argument(
         "runs", nargs="+", metavar="RUNS", help="folders of runs; seeds of one are averaged"
     )
+    _add_submissions(verbs)
     return parser
 
 
@@ -254,3 +255,28 @@ def _add_compare(verbs: "Verbs") -> None:
         "--context", default="mixed", metavar="SOURCE[:SIZE]", help="context they were tested with"
     )
     compare.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")
+
+
+def _add_submissions(verbs: "Verbs") -> None:
+    submit = _verb(
+        verbs,
+        "submit",
+        "make a submission of finished runs: rows, configurations, policies",
+        "commands_submissions.submit",
+    )
+    submit.add_argument("runs", nargs="+", metavar="RUN", help="folders of finished runs, one per seed")
+    submit.add_argument("--name", required=True, help="the submission goes to FOLDER/submissions/NAME")
+    submit.add_argument("--authors", required=True, help="who made the method")
+    submit.add_argument("--url", required=True, help="where the method can be found")
+    submit.add_argument("--folder", default=None, help="the leaderboard folder (default: the project's)")
+    verify = _verb(
+        verbs,
+        "verify",
+        "check a submission, and measure its policies anew",
+        "commands_submissions.verify",
+    )
+    verify.add_argument("submission", metavar="SUBMISSION", help="leaderboard/submissions/NAME")
+    verify.add_argument(
+        "--rerun", action="store_true", help="meta-train again instead (built-in methods; hours; resumes)"
+    )
+    verify.add_argument("--out", default="rerun", help="the runs of --rerun go to OUT/NAME/seed-<k>")

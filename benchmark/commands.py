@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmark.protocol import ContextChoice, OpenData
 
 
-def _opener(family: str, size: str) -> "OpenData":
+def data_opener(family: str, size: str) -> "OpenData":
     """Gives data sets of a family by tier, recording what is missing under a progress bar; each is opened once."""
     from functools import cache
 
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     if options.data:
         open_data = _imported_opener(family.name, options.data)
     else:
-        open_data = _opener(family.name, options.size)
+        open_data = data_opener(family.name, options.size)
     frames = [_one_run(config, folder, open_data, options.resume) for folder, config in runs.items()]
     import pandas as pd
 

@@ -2,10 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.console import console
 from benchmark.errors import ResultError
 from benchmark.files import LEADERBOARD, PROJECT, write_text
+
+if TYPE_CHECKING:
+    from benchmark.results.board import Board
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -19,7 +23,18 @@ def compare(options: argparse.Namespace) -> None:
     choice = Choice(options.family, options.split, options.context)
     found = compared(board, options.first, options.second, choice)
     text = "\n\n\n".join(printed_comparison(options.first, options.second, one) for one in found)
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    marks = _submitted(board, options.first, options.second)
+    console.print("\n\n".join([*marks, text]), highlight=False, markup=False, soft_wrap=True)
+
+
+def _submitted(board: "Board", *names: str) -> list[str]:
+    """How far results that were submitted are to be trusted, a line each."""
+    algorithms = {name.partition(":")[0] for name in names}
+    return [
+        f"{one.rows['algorithm'].iloc[0]} was submitted as {one.name}: {board.trust[one.name]}"
+        for one in board.submissions
+        if one.rows["algorithm"].iloc[0] in algorithms
+    ]
 
 
 def leaderboard(options: argparse.Namespace) -> None:
@@ -32,6 +47,11 @@ def leaderboard(options: argparse.Namespace) -> None:
     folder = Path(options.folder) if options.folder else LEADERBOARD
     finished, unfinished = board.find_runs(Path(place) for place in options.add)
     before = board.read_board(folder)
+    if before.submissions:
+        from benchmark.submissions.claims import check_claims
+
+        for submission in before.submissions:
+            check_claims(submission)
     after = board.add_runs(before, finished)
     frame = aggregate(after)
     readme = PROJECT / "README.md" if folder.resolve() == LEADERBOARD.resolve() else None

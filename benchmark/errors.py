@@ -44,3 +44,7 @@ class AlgorithmError(BenchmarkError):
 
 class ResultError(BenchmarkError):
     """A result row is malformed, or rows of different keys would be mixed."""
+
+
+class SubmissionError(BenchmarkError):
+    """A submission is malformed or incomplete, or claims what is not found again."""

@@ -80,6 +80,28 @@ class Evaluation:
     """Environment steps of online fine-tuning in each task before this test."""
 
 
+def combined(
+    choice: ContextChoice, context_size: int, adapted: Sequence[Outcomes], unadapted: Outcomes
+) -> Evaluation:
+    """The evaluation whose groups of tasks, in order, came to these outcomes."""
+    returns = np.concatenate([one.returns for one in adapted])
+    solved = [one.successes for one in adapted if one.successes is not None]
+    successes = np.concatenate(solved) if solved else None
+    return Evaluation(choice, context_size, returns, unadapted.returns, successes, unadapted.successes)
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What a method adapts to at meta-test with one context choice."""
+
+    context_size: int
+    """Transitions per task that the context really had (the longest, where the agent gathered it)."""
+    adapted: Sequence[tuple[tuple[int, ...], Policy]]
+    """Test tasks that were adapted to together, and the policy for them; all tasks, in order."""
+    unadapted: Policy
+    """For all test tasks."""
+
+
 class Evaluator:
     """Evaluates algorithms of one run: contexts are drawn once, random numbers are the evaluation's own."""
 
@@ -103,6 +125,27 @@ class Evaluator:
             self._contexts[choice] = self.as_seen(concatenate(parts, dim=0))
         return self._contexts[choice]
 
+    def as_seen(self, raw: Transitions) -> Transitions:
+        """Transitions as algorithms see them: on the device, observations multiplied by the family's factors."""
+        return raw.map(lambda tensor: tensor.to(self.device)).with_scaled_observations(self._scale)
+
+    def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
+        """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
+        with self.own_randomness(choice.source, choice.size):
+            return self._evaluate(algorithm, choice, self._policies(algorithm, choice))
+
+    def policies(self, algorithm: Algorithm, choice: ContextChoice) -> Policies:
+        """The policies that `evaluate` rolls out, new ones at every call; the algorithm is left as it was."""
+        with self.own_randomness(choice.source, choice.size):
+            return self._policies(algorithm, choice)
+
+    def evaluate_policy(
+        self, algorithm: Algorithm, policy: Policy, choice: ContextChoice, online_steps: int
+    ) -> Evaluation:
+        """The same of a policy for all test tasks that began with this context and learned on for so many steps."""
+        found = Policies(choice.size, [(self.tasks, policy)], self._unadapted(algorithm))
+        return replace(self._evaluate(algorithm, choice, found), online_steps=online_steps)
+
     @contextmanager
     def own_randomness(self, *stream: str | int) -> Iterator[None]:
         """Within the block the algorithm draws from the evaluation's stream; afterwards it is as it was."""
@@ -114,45 +157,24 @@ class Evaluator:
             torch.set_num_threads(threads)
             self.random.set_state(saved)
 
-    def as_seen(self, raw: Transitions) -> Transitions:
-        """Transitions as algorithms see them: on the device, observations multiplied by the family's factors."""
-        return raw.map(lambda tensor: tensor.to(self.device)).with_scaled_observations(self._scale)
+    def _unadapted(self, algorithm: Algorithm) -> Policy:
+        return adapt(algorithm, empty_context(self.family, len(self.tasks), self.device))
 
-    def evaluate(self, algorithm: Algorithm, choice: ContextChoice) -> Evaluation:
-        """Adapted and un-adapted returns over the protocol's episodes; the algorithm is left as it was."""
-        with self.own_randomness(choice.source, choice.size):
-            if choice.source != "online":
-                groups = [(list(self.tasks), adapt(algorithm, self.context(choice)))]
-                return self._evaluation(algorithm, groups, choice, choice.size)
+    def _policies(self, algorithm: Algorithm, choice: ContextChoice) -> Policies:
+        if choice.source == "online":
             contexts = [self._gather(algorithm, task, choice) for task in self.tasks]
-            groups = [
-                ([task], adapt(algorithm, context))
+            groups: list[tuple[tuple[int, ...], Policy]] = [
+                ((task,), adapt(algorithm, context))
                 for task, context in zip(self.tasks, contexts, strict=True)
             ]
-            return self._evaluation(algorithm, groups, choice, max(context.size for context in contexts))
+            size = max(context.size for context in contexts)
+        else:
+            groups, size = [(self.tasks, adapt(algorithm, self.context(choice)))], choice.size
+        return Policies(size, groups, self._unadapted(algorithm))
 
-    def evaluate_policy(
-        self, algorithm: Algorithm, policy: Policy, choice: ContextChoice, online_steps: int
-    ) -> Evaluation:
-        """The same of a policy for all test tasks that began with this context and learned on for so many steps."""
-        found = self._evaluation(algorithm, [(list(self.tasks), policy)], choice, choice.size)
-        return replace(found, online_steps=online_steps)
-
-    def _evaluation(
-        self,
-        algorithm: Algorithm,
-        groups: Sequence[tuple[list[int], Policy]],
-        choice: ContextChoice,
-        size: int,
-    ) -> Evaluation:
-        """Returns of these tasks under their policies, and of all tasks under the policy adapted to nothing."""
-        empty = empty_context(self.family, len(self.tasks), self.device)
-        unadapted_group = (list(self.tasks), adapt(algorithm, empty))
-        *adapted, unadapted = self._outcomes(algorithm, [*groups, unadapted_group])
-        returns = np.concatenate([one.returns for one in adapted])
-        solved = [one.successes for one in adapted if one.successes is not None]
-        successes = np.concatenate(solved) if solved else None
-        return Evaluation(choice, size, returns, unadapted.returns, successes, unadapted.successes)
+    def _evaluate(self, algorithm: Algorithm, choice: ContextChoice, found: Policies) -> Evaluation:
+        *adapted, unadapted = self._outcomes(algorithm, [*found.adapted, (self.tasks, found.unadapted)])
+        return combined(choice, found.context_size, adapted, unadapted)
 
     def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
         def exploring(context: Transitions) -> Policy:
@@ -164,7 +186,9 @@ class Evaluator:
         raw = online_context(self.family, task, choice, exploring, act, self.discount, self.device)
         return raw.with_scaled_observations(self._scale)
 
-    def _outcomes(self, algorithm: Algorithm, groups: Sequence[tuple[list[int], Policy]]) -> list[Outcomes]:
+    def _outcomes(
+        self, algorithm: Algorithm, groups: Sequence[tuple[tuple[int, ...], Policy]]
+    ) -> list[Outcomes]:
         """Outcomes (task, episode) of each group of tasks under its policy.
 
         Groups run side by side, each with its share of the cores, so that one's policy does not wait for another's

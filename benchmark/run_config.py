@@ -1,7 +1,9 @@
 """What a run is asked to do, checked before anything is computed."""
 
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -91,6 +93,22 @@ class RunConfig:
             "evaluate_every": self.evaluate_every,
             "context": str(self.contexts[0]),
         }
+
+
+def from_stored(stored: Mapping[str, Any], where: Path) -> RunConfig:
+    """The configuration that a run wrote as its config.toml; raises ConfigError where it is not one."""
+    types = {name: type_ for name, type_ in typing.get_type_hints(RunConfig).items() if type_ in (str, int)}
+    contexts, settings = stored.get("contexts"), stored.get("algorithm_settings")
+    wrong = [name for name, type_ in types.items() if type(stored.get(name)) is not type_]
+    if wrong or not isinstance(settings, dict) or not isinstance(contexts, list):
+        raise ConfigError(
+            f"{where} is no configuration of a run: see {', '.join(wrong) or 'contexts, settings'}."
+        )
+    parts = [str(text).partition(":") for text in contexts]
+    if not all(size.isascii() and size.isdecimal() and len(size) < 10 for _, _, size in parts):
+        raise ConfigError(f"{where} has contexts that are not SOURCE:SIZE.")
+    choices = tuple(ContextChoice(source, int(size)) for source, _, size in parts)
+    return RunConfig(contexts=choices, settings=settings, **{name: stored[name] for name in types})
 
 
 def settings_text(config: AlgorithmConfig) -> str:

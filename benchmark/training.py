@@ -159,6 +159,19 @@ class Run:
                 f"the run's folder {self.folder} cannot be written: {error}. Choose another --out."
             ) from error
 
+    def restore(self) -> None:
+        """Take up the finished run that lies in the folder, and write nothing.
+
+        Raises RunError where there is no checkpoint of the last step, CheckpointError where it is damaged.
+        """
+        if self.checkpoints.exists():
+            self._load(self.checkpoints.load(self.device))
+        if self.step != self.config.steps:
+            raise RunError(
+                f"{self.folder} has no checkpoint of step {self.config.steps}, and without it nothing is left but the "
+                "numbers. Make the run again."
+            )
+
     def _refuse_other_run(self) -> None:
         """Raise RunError where a run lies in the folder that has no checkpoint and is not this one's beginning."""
         path = self.folder / "config.toml"

@@ -20,7 +20,8 @@ LEVELS = [
     {"scoring", "nearest_expert", "online_finetuning"},
     {"final_test"},
     {"training"},
-    {"commands", "commands_data", "commands_results"},
+    {"submissions"},
+    {"commands", "commands_data", "commands_results", "commands_submissions"},
     {"cli"},
     {"__main__"},
 ]

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.errors import ResultError
+from benchmark.errors import ResultError, SubmissionError
 from benchmark.results.curves import read_curves, run_curve, with_curve
 from benchmark.results.rows import KEY, read_rows, write_table
+from benchmark.results.submission import Submission, read_submissions
+from benchmark.results.trust import OWN, read_mark
 
 OF_A_TEST = ("context", "context_size", "settings", "online_steps")
 """Columns of the key in which the tests of one run may differ; the first row's settings are the run's own."""
@@ -19,20 +21,64 @@ OF_ONE_RUN = [*(name for name in KEY if name not in OF_A_TEST), "seed"]
 
 @dataclass(frozen=True)
 class Board:
-    """What lies in FOLDER/results/<family>/<algorithm>.csv and FOLDER/curves/<family>/<algorithm>.csv."""
+    """What lies in FOLDER/results/<family>/<algorithm>.csv, likewise in FOLDER/curves, and in FOLDER/submissions."""
 
     folder: Path
     results: Mapping[Path, pd.DataFrame]
     curves: Mapping[Path, pd.DataFrame]
+    submissions: tuple[Submission, ...] = ()
+    trust: Mapping[str, str] = field(default_factory=dict)
+    """The mark of every submission, by its name."""
+
+    def rows(self) -> pd.DataFrame:
+        """All rows, with `trust` and the name of the `submission` they are of, which is empty for the project's own.
+
+        Raises ResultError if there are none.
+        """
+        frames = [frame.assign(trust=OWN, submission="") for frame in self.results.values()]
+        frames += [
+            one.rows.assign(trust=self.trust[one.name], submission=one.name) for one in self.submissions
+        ]
+        if not frames:
+            raise ResultError(
+                f"{self.folder / 'results'} holds no results yet: add some with "
+                "python -m benchmark leaderboard --add RUN."
+            )
+        return pd.concat(frames, ignore_index=True)
 
 
 def read_board(folder: Path) -> Board:
-    """Read all result rows and curves of the folder; raises ResultError if a file is damaged or contradicts itself."""
+    """Read all result rows, curves and submissions of the folder.
+
+    Raises ResultError or SubmissionError if a file is damaged or contradicts itself, or if a key is there twice: in a
+    submission and in the results or another submission.
+    """
     results = {path: read_rows(path) for path in sorted((folder / "results").glob("*/*.csv"))}
     for path, rows in results.items():
         _refuse_conflicts(rows, path)
     curves = {path: read_curves(path) for path in sorted((folder / "curves").glob("*/*.csv"))}
-    return Board(folder, results, curves)
+    submissions = read_submissions(folder / "submissions")
+    board = Board(folder, results, curves, submissions, {one.name: read_mark(one) for one in submissions})
+    refuse_taken_keys(board)
+    return board
+
+
+def refuse_taken_keys(board: Board) -> None:
+    """Raise SubmissionError where rows of a submission would be averaged with others: theirs is another row's key."""
+    owners = {key: str(path) for path, rows in board.results.items() for key in _keys(rows)}
+    for submission in board.submissions:
+        for key in _keys(submission.rows):
+            if key in owners:
+                named = dict(zip(KEY, key, strict=True))
+                raise SubmissionError(
+                    f"{submission.folder} has rows of {named['algorithm']} on {named['family']} with the very key of "
+                    f"rows in {owners[key]}. Give the algorithm a name or version of its own."
+                )
+            owners[key] = str(submission.folder)
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[object, ...]]:
+    return list(rows[list(KEY)].drop_duplicates().itertuples(index=False, name=None))
 
 
 def find_runs(places: Iterable[Path]) -> tuple[list[Path], list[Path]]:
@@ -64,6 +110,7 @@ def add_runs(board: Board, results: Iterable[Path]) -> Board:
     """
     for result in results:
         board = _with_run(board, result)
+    refuse_taken_keys(board)
     return board
 
 

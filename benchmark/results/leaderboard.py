@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from benchmark.errors import ResultError
 from benchmark.results.board import Board
 from benchmark.results.intervals import estimate
 from benchmark.results.rows import KEY, SUCCESSES, score_matrix
@@ -14,18 +13,13 @@ RETURNS = ("unadapted_return", "adapted_return", "score", "random_return", "blin
 def leaderboard(board: Board) -> pd.DataFrame:
     """One line per key: means over test tasks, then over seeds, with the standard error over seeds.
 
-    Columns: the key, `seeds`, `tasks`, the mean of each return and of the score, `adapted_standard_error`, `gain`,
-    the interquartile mean of the score over (seed x task) and the ends of its 95 % interval, missing below three seeds,
-    and, where any family knows success, the mean success rates (NaN for the other families).
+    Columns: the key, `trust` and `submission` (whose rows they are, and how far they are to be trusted), `seeds`,
+    `tasks`, the mean of each return and of the score, `adapted_standard_error`, `gain`, the interquartile mean of the
+    score over (seed x task) and the ends of its 95 % interval, missing below three seeds, and, where any family knows
+    success, the mean success rates (NaN for the other families).
     Raises ResultError if there are no results, or if seeds of one key were tested on different tasks.
     """
-    if not board.results:
-        raise ResultError(
-            f"{board.folder / 'results'} holds no results yet: add some with "
-            "python -m benchmark leaderboard --add RUN."
-        )
-    rows = pd.concat(board.results.values(), ignore_index=True)
-    lines = [_line(key, group) for key, group in rows.groupby(list(KEY), sort=True)]
+    lines = [_line(key, group) for key, group in board.rows().groupby(list(KEY), sort=True)]
     order = ["family", "split", "context", "context_size", "score"]
     return pd.DataFrame(lines).sort_values(order, ascending=[True, True, True, True, False])
 
@@ -39,6 +33,9 @@ def _line(key: tuple[object, ...], group: pd.DataFrame) -> dict[str, object]:
     error = by_seed["adapted_return"].sem() if len(by_seed) > 1 else float("nan")
     return {
         **dict(zip(KEY, key, strict=True)),
+        **{
+            name: group[name].iloc[0] for name in ("trust", "submission")
+        },  # of one owner: no key is there twice
         "seeds": len(by_seed),
         "tasks": group["task"].nunique(),
         **{name: float(by_seed[name].mean()) for name in RETURNS},

@@ -67,6 +67,8 @@ class ResultRow:
 
 SUCCESSES = tuple(field.name for field in fields(ResultRow) if field.name.endswith("_success"))
 """Columns that a table has only where its families know success."""
+TEXTS = tuple(field.name for field in fields(ResultRow) if field.type is str)
+WHOLE_NUMBERS = tuple(field.name for field in fields(ResultRow) if field.type is int)
 
 
 def normalised_score(value: float, random: float, expert: float) -> float:
@@ -124,20 +126,18 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     write_text(path, table_text(frame))
 
 
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read a table of rows; raises ResultError if it is not one."""
+def read_rows(path: Path, text: str | None = None) -> pd.DataFrame:
+    """Read a table of rows, from `text` where that was read already; raises ResultError if it is not one."""
+    source = path if text is None else io.StringIO(text)
     try:
-        frame = pd.read_csv(
-            path, dtype={"settings": str, "data_hash": str, "mujoco": str}, keep_default_na=False
-        )
+        frame = pd.read_csv(source, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
     except (OSError, ValueError) as error:
         raise ResultError(f"{path} cannot be read as result rows: {error}") from error
     names = [field.name for field in fields(ResultRow)]
     least = [name for name in names if name not in SUCCESSES]
     if list(frame.columns) not in (names, least):
         raise ResultError(f"{path} has the columns {list(frame.columns)}, but result rows have {names}.")
-    texts = [field.name for field in fields(ResultRow) if field.type is str]
-    refuse_non_numbers(frame.drop(columns=texts), path)
+    refuse_non_numbers(frame.drop(columns=list(TEXTS)), path)
     return frame
 
 

@@ -55,12 +55,7 @@ def pairs(board: Board, first: str, second: str, choice: Choice) -> list[Pair]:
     UnknownNameError for a family, split or context that no row has, and ResultError for an algorithm without results,
     where nothing can be compared, or where a name fits several results.
     """
-    if not board.results:
-        raise ResultError(
-            f"{board.folder / 'results'} holds no results to compare: add some with "
-            "python -m benchmark leaderboard --add RUN."
-        )
-    everything = pd.concat(board.results.values(), ignore_index=True)
+    everything = board.rows()
     all_of = {name: _named(everything, name) for name in (first, second)}
     if len(all_of) == 1:
         raise ResultError(f"{first} cannot be compared with itself: name two results.")

@@ -12,7 +12,7 @@ from benchmark.results.rows import SUCCESSES, differing
 
 USUAL_CONTEXT_SIZE = 256
 """The protocol's size of a context, which goes without saying."""
-ALWAYS_SHOWN = ("family", "split", "context", "algorithm", "settings", "steps")
+ALWAYS_SHOWN = ("family", "split", "context", "algorithm", "trust", "settings", "steps")
 SHOWN_IF_DIFFERENT = ("online_steps", "data", "data_hash", "protocol", "mujoco", "algorithm_version")
 NUMBERS = {
     "seeds": "seeds", "unadapted_return": "un-adapted", "adapted_return": "adapted",
@@ -39,6 +39,8 @@ def readme_table(frame: pd.DataFrame) -> str:
     heading = [*ALWAYS_SHOWN, *extra, *NUMBERS.values()]
     lines = ["| " + " | ".join(heading) + " |", "|" + " --- |" * len(heading)]
     for line in _labelled(frame).to_dict("records"):
+        if line["submission"]:
+            line["trust"] = f"[{line['trust']}](leaderboard/submissions/{line['submission']})"
         lines.append(
             "| " + " | ".join(_cell(line[name]) for name in (*ALWAYS_SHOWN, *extra, *NUMBERS)) + " |"
         )
@@ -62,6 +64,7 @@ def printed_table(frame: pd.DataFrame) -> str:
             lines.append(_row(shown["algorithm"], shown))
             notes = [shown["settings"].replace(";", "; ")] if shown["settings"] else []
             notes += [f"{name} {shown[name]}" for name in extra]
+            notes += [f"submission {shown['submission']}: {shown['trust']}"] if shown["submission"] else []
             notes += _success_notes(line)
             lines += textwrap.wrap(
                 "; ".join(notes), WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False

@@ -1,4 +1,7 @@
-"""The results in git: well formed, complete, and what is generated from them is not out of date."""
+"""The results in git: well formed, complete, and what is generated from them is not out of date.
+
+Marks of submissions are earned anew here: one that somebody wrote himself does not pass.
+"""
 
 from pathlib import Path
 
@@ -11,6 +14,9 @@ from benchmark.results.board import read_board
 from benchmark.results.leaderboard import leaderboard
 from benchmark.results.rows import KEY, normalised_score, read_rows, write_table
 from benchmark.results.tables import readme_table
+from benchmark.submissions.claims import check_claims
+from benchmark.submissions.measure import measure
+from benchmark.submissions.verify import largest_difference
 
 FILES = sorted((LEADERBOARD / "results").glob("*/*.csv"))
 
@@ -46,3 +52,16 @@ def test_leaderboard_is_up_to_date(tmp_path: Path) -> None:
 def test_readme_table_is_up_to_date() -> None:
     table = readme_table(leaderboard(read_board(LEADERBOARD)))
     assert f"<!-- leaderboard -->\n{table}\n<!-- /leaderboard -->" in (PROJECT / "README.md").read_text()
+
+
+def refuse_false_marks(folder: Path) -> None:
+    """Raise a BenchmarkError where a submission's claims or its mark are not so; keys that are there twice are, too."""
+    board = read_board(folder)
+    for submission in board.submissions:
+        check_claims(submission)
+        if board.trust[submission.name] != "self-reported" and not submission.not_exported:
+            largest_difference(submission, measure(submission, lambda done, total: None))
+
+
+def test_committed_submissions_are_what_their_marks_say() -> None:
+    refuse_false_marks(LEADERBOARD)

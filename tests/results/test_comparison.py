@@ -196,7 +196,7 @@ def test_what_cannot_be_compared_gets_one_message(
 
 
 def test_an_empty_board_says_how_to_fill_it(tmp_path: Path) -> None:
-    with pytest.raises(ResultError, match="holds no results to compare.*leaderboard --add"):
+    with pytest.raises(ResultError, match="holds no results yet.*leaderboard --add"):
         compare(read_board(tmp_path), "macaw", "awr", USUAL)
 
 
