@@ -9,8 +9,9 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "files", "randomness", "algorithm", "interruption", "console"},
+    {"errors", "files", "randomness", "algorithm", "interruption", "console", "locks"},
     {"families"},
+    {"workers"},
     {"rollouts"},
     {"data"},
     {"protocol"},
@@ -19,7 +20,8 @@ LEVELS = [
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"scoring"},
     {"training"},
-    {"commands", "commands_data", "commands_results"},
+    {"sweep"},
+    {"commands", "commands_data", "commands_results", "commands_sweep"},
     {"cli"},
     {"__main__"},
 ]
