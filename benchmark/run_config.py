@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import mujoco
+import tomli_w
 import torch
 
 from benchmark import families
-from benchmark.algorithm import AlgorithmConfig
+from benchmark.algorithm import Algorithm, AlgorithmConfig
 from benchmark.errors import ConfigError
 from benchmark.families.stepping import cores
-from benchmark.protocol import ContextChoice
+from benchmark.protocol import PROTOCOL_VERSION, ContextChoice
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,29 @@ class RunConfig:
             "evaluate_every": self.evaluate_every,
             "context": str(self.contexts[0]),
         }
+
+    def full_identity(self, kind: type[Algorithm], settings: AlgorithmConfig) -> dict[str, Any]:
+        """The same, of a run of this method with these settings; only the data and torch's version are left out."""
+        return {
+            **self.identity(),
+            "algorithm_name": kind.name,
+            "algorithm_version": kind.version,
+            "algorithm_settings": {name: getattr(settings, name) for name in settings.__dataclass_fields__},
+            "family_id": families.family(self.family).id,
+            "protocol": PROTOCOL_VERSION,
+            "mujoco": mujoco.__version__,
+        }
+
+
+def as_toml(content: Mapping[str, Any]) -> str:
+    """The content as TOML, which has no null: keys without a value are left out."""
+    return tomli_w.dumps(_without_none(content))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def settings_text(config: AlgorithmConfig) -> str:
