@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
     from benchmark.sweep.standing import Standing
     from benchmark.workers import Ending
 
+GRACE = 30.0
+"""Seconds for which a sweep waits for other processes that work on its runs, before it leaves those runs to them."""
 Errors = Mapping[str, BenchmarkError | None]
 
 
 def sweep(options: argparse.Namespace) -> None:
     """Do all runs of an experiment file that are not finished; fails in the end if any is not."""
     from benchmark.interruption import Interrupted
-    from benchmark.locks import in_use
     from benchmark.sweep.plan import read_experiment
     from benchmark.sweep.standing import standing
 
@@ -34,8 +36,7 @@ def sweep(options: argparse.Namespace) -> None:
     todo = [run for run in runs if before[run.name].state != "finished"]
     errors: dict[str, BenchmarkError | None] = {
         run.name: InUseError(f"another process works in {run.folder}: it is left alone.")
-        for run in todo
-        if in_use(run.folder)
+        for run in _busy(todo)
     }
     errors |= _prepare_data([run for run in todo if run.name not in errors])
     ending = _work(runs, [run for run in todo if run.name not in errors], out, options)
@@ -47,10 +48,20 @@ def sweep(options: argparse.Namespace) -> None:
     failed = [f"{run.name}: {errors[run.name]}" for run in runs if errors.get(run.name)]
     if failed:
         raise RunError(
-            f"{len(failed)} of {len(runs)} runs are not finished; all others are.\n"
+            f"{len(failed)} of {len(runs)} runs {'is' if len(failed) == 1 else 'are'} not finished; the others are.\n"
             + "\n".join(failed)
             + "\nThe same command goes on with those that are not finished."
         )
+
+
+def _busy(runs: "list[PlannedRun]") -> "list[PlannedRun]":
+    """The runs that other processes work on; the workers of a killed sweep get a while to save and end."""
+    from benchmark.locks import in_use
+
+    deadline = time.monotonic() + GRACE
+    while (busy := [run for run in runs if in_use(run.folder)]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return busy
 
 
 def _prepare_data(runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:

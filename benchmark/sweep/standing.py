@@ -118,14 +118,14 @@ def _data_identity(run: PlannedRun) -> dict[str, str]:
 
 
 def _has_result(run: PlannedRun) -> bool:
-    """Whether there are rows of all steps and of exactly the contexts that are asked for."""
+    """Whether there are rows of all steps and of every context that is asked for; there may be more."""
     path = run.folder / "result.csv"
     if not path.exists():
         return False
     rows = _rows(path)
-    contexts = [tuple(one) for one in rows[["context", "context_size"]].drop_duplicates().to_numpy().tolist()]
-    asked = [(one.source, one.size) for one in run.config.contexts]
-    return bool((rows["steps"] == run.config.steps).all()) and contexts == asked
+    contexts = set(zip(rows["context"], rows["context_size"], strict=True))
+    asked = {(one.source, one.size) for one in run.config.contexts}
+    return bool((rows["steps"] == run.config.steps).all()) and asked <= contexts
 
 
 def _rows(path: Path) -> pd.DataFrame:
