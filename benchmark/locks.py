@@ -18,9 +18,9 @@ LOOK_EVERY = 0.2
 def claimed(folder: Path, patience: float = 0.0) -> Iterator[None]:
     """Within the block this process alone works in the folder, which is made where it is missing.
 
-    The lock is the system's (flock), on the file `.lock`: a killed process leaves the file, but holds nothing. Of what
-    was made for it, nothing empty stays. Raises InUseError where another process holds the folder for longer than
-    `patience` seconds, RunError where the folder cannot be written or the file system has no locks.
+    The lock is the system's (flock), on the file `.lock`: a killed process leaves the file, but holds nothing. A folder
+    that is empty at the end does not stay, nor do those made for it. Raises InUseError where another process holds the
+    folder for longer than `patience` seconds, RunError where it cannot be written or the file system has no locks.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     descriptor = _wait_for(folder, time.monotonic() + patience)
@@ -32,8 +32,8 @@ def claimed(folder: Path, patience: float = 0.0) -> Iterator[None]:
         ):  # the file goes while it is still locked: who waits for it looks whether it is there
             (folder / LOCK).unlink()
         os.close(descriptor)
-        with suppress(OSError):
-            for place in made:
+        with suppress(OSError):  # not empty, or gone
+            for place in dict.fromkeys((folder, *made)):
                 place.rmdir()
 
 

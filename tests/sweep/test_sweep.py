@@ -178,7 +178,7 @@ def test_failing_runs_do_not_stop_the_others(
     output = capsys.readouterr()
     assert "NOT finished: point-robot/broken/seed-0" in output.out
     assert "2 of 4 runs are not finished; the others are." in output.err
-    assert "point-robot/broken/seed-0: metric/loss is not finite at step 5" in output.err
+    assert "point-robot/broken/seed-0: state/sums/loss is not finite at step 5" in output.err
     assert "hopper-params/meta-bc/seed-0: " in output.err
     assert_same(out, undisturbed)
 
