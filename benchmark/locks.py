@@ -15,7 +15,7 @@ LOOK_EVERY = 0.2
 
 
 @contextmanager
-def claimed(folder: Path, patience: float = 0.0) -> Iterator[None]:
+def claimed(folder: Path, patience: float = 0.5) -> Iterator[None]:
     """Within the block this process alone works in the folder, which is made where it is missing.
 
     The lock is the system's (flock), on the file `.lock`: a killed process leaves the file, but holds nothing. A folder
@@ -27,9 +27,8 @@ def claimed(folder: Path, patience: float = 0.0) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(
-            OSError
-        ):  # the file goes while it is still locked: who waits for it looks whether it is there
+        # the file goes while it is still locked: who waits for it looks whether it is there
+        with suppress(OSError):
             (folder / LOCK).unlink()
         os.close(descriptor)
         with suppress(OSError):  # not empty, or gone
