@@ -18,6 +18,7 @@ examples:
   python -m benchmark run --algo macaw --family cheetah-vel --seeds 0 1 2
   python -m benchmark run --algo my_method.py:MyMethod        your own method, see README.md
   python -m benchmark run --algo macaw --set advantage_head=false --out runs/no-head
+  python -m benchmark sweep experiments/figure-3.toml         many runs at once; skips and resumes what there is
   python -m benchmark leaderboard                             the table of all committed results
   python -m benchmark compare macaw multitask-awr             is one better, or are there too few seeds to tell?
 """
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_run(verbs)
+    _add_sweep(verbs)
     _verb(verbs, "families", "list the task families and their splits", "commands.families")
     _verb(verbs, "algorithms", "list the built-in algorithms and their settings", "commands.algorithms")
     _add_check(verbs)
@@ -113,6 +115,28 @@ def _add_run(verbs: "Verbs") -> None:
     run.add_argument("--out", default="runs", help="runs go to OUT/<family>/<algorithm>/seed-<k>")
 
 
+def _add_sweep(verbs: "Verbs") -> None:
+    sweep = _verb(
+        verbs, "sweep", "do all runs of an experiment file that are not finished", "commands_sweep.sweep"
+    )
+    sweep.add_argument(
+        "file", metavar="FILE.toml", help="which runs, as in experiments/; one torch thread each"
+    )
+    sweep.add_argument("--out", help="runs go to OUT/... (default: runs/<name of the file>)")
+    sweep.add_argument("--list", action="store_true", help="only say which are finished, unfinished, missing")
+    _add_workers(sweep, "--workers", "runs at once, a process each (default: one per core)")
+
+
+def _add_workers(parser: argparse.ArgumentParser, option: str, text: str) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(option, type=int, metavar="N", help=text)
+    where.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="on the Ray cluster at host:port, whose nodes share OUT; local starts one",
+    )
+
+
 def _add_check(verbs: "Verbs") -> None:
     check = _verb(
         verbs, "check", "hold a method against the contract, in seconds, on made-up data", "commands.check"
@@ -146,7 +170,7 @@ def _add_data(verbs: "Verbs") -> None:
         action="store_true",
         help="by recipes/long/: a few tasks to the end, to hold the experts against",
     )
-    collect.add_argument("--processes", type=int, help="shares trained at once (default: one per core)")
+    _add_workers(collect, "--processes", "shares trained at once (default: one per core)")
     collect.add_argument(
         "--out", default="collect", help="checkpoints, logs and snapshots go to OUT/<family>"
     )

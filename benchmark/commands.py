@@ -1,4 +1,4 @@
-"""What the verbs of the command line do; those of `data` are in `commands_data`. Only these two print."""
+"""What the verbs of the command line do; those of `data` and others are in `commands_*`. Only these files print."""
 
 import argparse
 import dataclasses
@@ -9,14 +9,16 @@ from rich.table import Table
 
 from benchmark.console import console, progress_bar
 from benchmark.errors import ConfigError
+from benchmark.locks import claimed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from benchmark.protocol import ContextChoice, OpenData
+    from benchmark.protocol import OpenData
+    from benchmark.training import Run
 
 
-def data_opener(family: str, size: str) -> "OpenData":
+def standard_opener(family: str, size: str) -> "OpenData":
     """Gives data sets of a family by tier, recording what is missing under a progress bar; each is opened once."""
     from functools import cache
 
@@ -38,42 +40,24 @@ def data_opener(family: str, size: str) -> "OpenData":
     return open_data
 
 
-def _imported_opener(family: str, identity: str) -> "OpenData":
-    """Gives imported data in place of the family's tier `mixed`; ConfigError for the other tiers."""
-    from benchmark import families
-    from benchmark.data.dataset import Dataset
-    from benchmark.data.exchange.intake import open_imported
-
-    dataset = open_imported(families.family(family), identity)
-
-    def open_data(tier: str) -> Dataset:
-        if tier != "mixed":
-            raise ConfigError(
-                f"{identity} has no tier '{tier}': imported data stand in for 'mixed' alone, also as contexts. "
-                "Leave --tier away, and choose --contexts among mixed, early, middle, late, other, online."
-            )
-        return dataset
-
-    return open_data
-
-
 def run(options: argparse.Namespace) -> None:
     """Meta-train and meta-test, one run per seed, then the table."""
     from benchmark import families
+    from benchmark.data.exchange.intake import imported_opener
+    from benchmark.protocol import ContextChoice
     from benchmark.registry import build_config, find_algorithm, parse_settings
-    from benchmark.run_config import RunConfig
+    from benchmark.run_config import RunConfig, usual_context, usual_settings
     from benchmark.training import refuse_existing
 
     kind = find_algorithm(options.algo)
-    online = options.protocol == "online-finetune"
-    settings = {**(kind.online_settings if online else {}), **parse_settings(options.set)}
+    settings = {**usual_settings(kind, options.protocol), **parse_settings(options.set)}
     build_config(kind, settings)
     family = families.family(options.family)
-    contexts = options.contexts or ["random" if online else "mixed"]
+    contexts = options.contexts or [usual_context(options.protocol)]
     common = {
         "algorithm": options.algo, "family": family.name, "split": options.split, "tier": options.tier,
         "size": options.size, "device": options.device, "evaluate_every": options.evaluate_every,
-        "contexts": tuple(_context_choice(text) for text in contexts), "settings": settings,
+        "contexts": tuple(ContextChoice.parse(text) for text in contexts), "settings": settings,
         "protocol": options.protocol,
         "steps": family.meta_steps if options.steps is None else options.steps,
     }  # fmt: skip
@@ -85,9 +69,9 @@ def run(options: argparse.Namespace) -> None:
         for folder in runs:
             refuse_existing(folder)
     if options.data:
-        open_data = _imported_opener(family.name, options.data)
+        open_data = imported_opener(family, options.data)
     else:
-        open_data = data_opener(family.name, options.size)
+        open_data = standard_opener(family.name, options.size)
     frames = [_one_run(config, folder, open_data, options.resume) for folder, config in runs.items()]
     import pandas as pd
 
@@ -103,25 +87,23 @@ def _seeds(texts: list[str]) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def _context_choice(text: str) -> "ContextChoice":
-    from benchmark.protocol import CONTEXT_SIZE, ContextChoice
-
-    source, _, size = text.partition(":")
-    if size and not (size.isascii() and size.isdecimal()):
-        raise ConfigError(f"--contexts takes SOURCE or SOURCE:SIZE such as mixed:64, not '{text}'.")
-    return ContextChoice(source, int(size) if size else CONTEXT_SIZE)
-
-
 def _one_run(config: object, folder: Path, open_data: "OpenData", resume: bool) -> "pd.DataFrame":
     from benchmark.run_config import RunConfig
-    from benchmark.training import Progress as Report
     from benchmark.training import Run
 
     assert isinstance(config, RunConfig)
     one = Run(config, folder, open_data)
     if resume and not one.checkpoints.exists():
         console.print(f"nothing to resume in {folder}: this run starts anew", highlight=False)
-    one.prepare(resume)
+    with claimed(folder):
+        one.prepare(resume)
+        return _trained(one)
+
+
+def _trained(one: "Run") -> "pd.DataFrame":
+    from benchmark.training import Progress as Report
+
+    config, folder = one.config, one.folder
     where = f"{one.algorithm.name} on {one.family.name}, seed {config.seed}"
     console.print(f"{where}: {config.steps} meta-steps, results in {folder}", highlight=False)
     with progress_bar("meta-training", config.steps) as (progress, task):

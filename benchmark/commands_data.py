@@ -33,7 +33,7 @@ def collect(options: argparse.Namespace) -> None:
     out = Path(options.out) / (f"{name}-long" if used.tasks else name)
     with progress_bar(f"training {name}", used.steps * used.shares) as (progress, task):
         snapshots = collect(
-            used, out, options.processes, lambda steps: progress.update(task, completed=steps)
+            used, out, options.processes, lambda steps: progress.update(task, completed=steps), options.ray
         )
     path, recipe = out / f"{name}.safetensors", out / f"{name}.toml"
     try:

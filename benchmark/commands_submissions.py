@@ -63,10 +63,10 @@ def _report(found: "Verification", folder: Path) -> None:
 
 
 def _open_run(config: "RunConfig", folder: Path) -> "Run":
-    from benchmark.commands import data_opener
+    from benchmark.commands import standard_opener
     from benchmark.training import Run
 
-    return Run(config, folder, data_opener(config.family, config.size))
+    return Run(config, folder, standard_opener(config.family, config.size))
 
 
 def _train(run: "Run") -> None:

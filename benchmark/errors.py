@@ -1,11 +1,17 @@
 """Everything a user can get wrong: one class per kind of failure, each message says what, where, what to do."""
 
+import copyreg
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class BenchmarkError(Exception):
     """Base of all errors that the command line reports in one message, without a traceback."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come out of another process with message and attributes, whatever the class's constructor takes."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class UnknownNameError(BenchmarkError):
@@ -36,6 +42,14 @@ class CheckpointError(BenchmarkError):
 
 class RunError(BenchmarkError):
     """A run cannot start or go on: the output folder, the disk, or a loss that is not finite."""
+
+
+class InUseError(RunError):
+    """Another process works in the folder."""
+
+
+class WorkerError(RunError):
+    """A worker process, or the machine it was on, ended before its job was done."""
 
 
 class AlgorithmError(BenchmarkError):

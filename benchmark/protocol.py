@@ -56,6 +56,14 @@ class ContextChoice:
     def __str__(self) -> str:
         return f"{self.source}:{self.size}"
 
+    @classmethod
+    def parse(cls, text: str) -> "ContextChoice":
+        """The choice that SOURCE or SOURCE:SIZE stands for."""
+        source, _, size = text.partition(":")
+        if size and not (size.isascii() and size.isdecimal()):
+            raise ConfigError(f"a context is SOURCE or SOURCE:SIZE such as mixed:64, not '{text}'.")
+        return cls(source, int(size) if size else CONTEXT_SIZE)
+
     def in_episodes(self, horizon: int) -> "ContextChoice":
         """The same choice; where the agent gathers the context, its size in whole episodes of that many steps."""
         if self.source != "online":

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import mujoco
+import tomli_w
 import torch
 
 from benchmark import families
-from benchmark.algorithm import AlgorithmConfig
-from benchmark.errors import ConfigError, UnknownNameError
+from benchmark.algorithm import Algorithm, AlgorithmConfig
+from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
 from benchmark.families.stepping import cores
-from benchmark.protocol import ContextChoice
+from benchmark.protocol import PROTOCOL_VERSION, ContextChoice
 
 Protocol = Literal["standard", "online-finetune"]
 
@@ -93,6 +95,48 @@ class RunConfig:
             "evaluate_every": self.evaluate_every,
             "context": str(self.contexts[0]),
         }
+
+    def full_identity(self, kind: type[Algorithm], settings: AlgorithmConfig) -> dict[str, Any]:
+        """The same, of a run of this method with these settings; only the data and torch's version are left out."""
+        return {
+            **self.identity(),
+            "algorithm_name": kind.name,
+            "algorithm_version": kind.version,
+            "algorithm_settings": {name: getattr(settings, name) for name in settings.__dataclass_fields__},
+            "family_id": families.family(self.family).id,
+            "protocol": PROTOCOL_VERSION,
+            "mujoco": mujoco.__version__,
+        }
+
+
+def usual_context(protocol: str) -> str:
+    """The context of the learning curve where none is asked for."""
+    return "random" if protocol == "online-finetune" else "mixed"
+
+
+def usual_settings(kind: type[Algorithm], protocol: str) -> Mapping[str, Any]:
+    """Settings of the method that the protocol changes where they are not given."""
+    return kind.online_settings if protocol == "online-finetune" else {}
+
+
+def check_protocol(kind: type[Algorithm], protocol: str) -> None:
+    """Raise AlgorithmError where the method cannot be tested by that protocol."""
+    if protocol == "online-finetune" and kind.fine_tuner is Algorithm.fine_tuner:
+        raise AlgorithmError(
+            f"{kind.name} does not learn online: it has no fine_tuner (see benchmark/algorithm.py). Run it by "
+            "--protocol standard."
+        )
+
+
+def as_toml(content: Mapping[str, Any]) -> str:
+    """The content as TOML, which has no null: keys without a value are left out."""
+    return tomli_w.dumps(_without_none(content))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def from_stored(stored: Mapping[str, Any], where: Path) -> RunConfig:

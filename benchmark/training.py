@@ -8,6 +8,7 @@ RUN/informed.csv   of a method that can be told the task: returns on the train t
 
 import io
 import resource
+import signal
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,6 @@ from typing import Any
 
 import mujoco
 import pandas as pd
-import tomli_w
 import torch
 from torch import Tensor
 
@@ -28,7 +28,7 @@ from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import References
 from benchmark.data.sampler import Sampler
-from benchmark.errors import AlgorithmError, RunError
+from benchmark.errors import RunError
 from benchmark.evaluation import Evaluation, Evaluator
 from benchmark.files import write_text
 from benchmark.final_test import final_evaluations, informed_table
@@ -38,7 +38,7 @@ from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
 from benchmark.registry import build_config, find_algorithm
 from benchmark.results.rows import ResultRow, as_frame, write_table
-from benchmark.run_config import RunConfig, settings_text
+from benchmark.run_config import RunConfig, as_toml, check_protocol, settings_text
 from benchmark.scoring import result_rows
 
 CHECK_EVERY = 100
@@ -69,11 +69,7 @@ class Run:
         self.family = families.family(config.family)
         self.split = self.family.split(config.split)
         self.kind = find_algorithm(config.algorithm)
-        if config.online and self.kind.fine_tuner is Algorithm.fine_tuner:
-            raise AlgorithmError(
-                f"{self.kind.name} does not learn online: it has no fine_tuner (see benchmark/algorithm.py). "
-                "Run it by --protocol standard."
-            )
+        check_protocol(self.kind, config.protocol)
         self.settings = build_config(self.kind, config.settings)
         self.dataset: Dataset = open_data(config.tier)
         self.references: References = references(self.family.name)
@@ -82,14 +78,9 @@ class Run:
         self.algorithm = self._build(self.settings)
         discount = self.settings.discount
         self.data = Sampler(
-            self.dataset,
-            self.split.train,
-            discount,
-            self.device,
-            self.data_random,
-            self.family.observation_scale,
-            lambda: open_data("random"),
-        )
+            self.dataset, self.split.train, discount, self.device, self.data_random,
+            self.family.observation_scale, lambda: open_data("random"),
+        )  # fmt: skip
         self.evaluator = Evaluator(
             self.family, self.split.test, open_data, discount, self.device, self.random
         )
@@ -112,17 +103,10 @@ class Run:
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint and a finished run must share with this one: everything but the number of steps."""
-        named = {name: getattr(self.settings, name) for name in type(self.settings).__dataclass_fields__}
         return {
-            **self.config.identity(),
-            "algorithm_name": self.algorithm.name,
-            "algorithm_version": self.algorithm.version,
-            "algorithm_settings": named,
-            "family_id": self.family.id,
+            **self.config.full_identity(type(self.algorithm), self.settings),
             "data": self.dataset.id,
             "data_hash": self.dataset.content_hash,
-            "protocol": PROTOCOL_VERSION,
-            "mujoco": mujoco.__version__,
             "torch": torch.__version__,
         }
 
@@ -151,9 +135,7 @@ class Run:
         try:
             contexts = [str(choice) for choice in self.config.contexts]
             asked = {"steps": self.config.steps, "contexts": contexts, "protocol_name": self.config.protocol}
-            write_text(
-                self.folder / "config.toml", tomli_w.dumps(_without_none({**asked, **self.identity()}))
-            )
+            write_text(self.folder / "config.toml", as_toml({**asked, **self.identity()}))
         except OSError as error:
             raise RunError(
                 f"the run's folder {self.folder} cannot be written: {error}. Choose another --out."
@@ -185,7 +167,7 @@ class Run:
             stored = tomllib.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}); choose another --out.") from error
-        wanted = tomllib.loads(tomli_w.dumps(_without_none(self.identity())))
+        wanted = tomllib.loads(as_toml(self.identity()))
         different = [key for key in wanted if wanted[key] != stored.get(key)]
         if different:
             raise RunError(
@@ -212,10 +194,15 @@ class Run:
         }
         self.checkpoints.save(self.step, state)
 
-    def train(self, report: Callable[[Progress], None] = lambda progress: None) -> pd.DataFrame:
+    def train(
+        self,
+        report: Callable[[Progress], None] = lambda progress: None,
+        asked_to_stop: Callable[[], bool] = lambda: False,
+    ) -> pd.DataFrame:
         """Train to the configured step, then test with every context choice; returns the result rows.
 
-        A signal (SIGINT, SIGTERM) ends the step under way, leaves a checkpoint and raises Interrupted.
+        A signal (SIGINT, SIGTERM), or being asked to stop, which counts as SIGTERM, ends the step under way, leaves a
+        checkpoint and raises Interrupted.
         """
         clock, first = time.perf_counter(), self.step
         done_before = self.timing[-1]["seconds"] if self.timing else 0.0
@@ -240,9 +227,9 @@ class Run:
                     self._write_curves()
                     self.save()
                     report(Progress(self.step, self._latest_message(), True))
-                if received:
+                if received or asked_to_stop():
                     self.save()
-                    raise Interrupted(received[0], self.step, self.folder)
+                    raise Interrupted((received or [signal.SIGTERM])[0], self.step, self.folder)
         if self.step > first and self.step % self.config.evaluate_every:
             self.save()
         return self.finish()
@@ -348,12 +335,13 @@ def refuse_existing(folder: Path) -> None:
 
 
 def peak_memory_mib() -> int:
-    """Largest resident size of this process so far."""
+    """Largest resident size of this process so far.
+
+    Linux counts the peak of the process that started this one into `ru_maxrss`; its own is in /proc.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        if "VmHWM" in lines:
+            return int(lines["VmHWM"].split()[0]) // 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _without_none(value: Any) -> Any:
-    """TOML has no null: drop keys without a value."""
-    if isinstance(value, Mapping):
-        return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return value

@@ -31,6 +31,17 @@ def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         yield home
 
 
+@pytest.fixture(scope="session")
+def point_robot_data(data_home: Path) -> object:
+    """The standard's smallest data set, in the cache alone: its 20 thousand episodes take Minari a while."""
+    from benchmark import families
+    from benchmark.data import cache
+    from benchmark.data.open import open_dataset, record_standard
+
+    cache.write(record_standard(families.family("point-robot"), "mixed", "small"))
+    return open_dataset("point-robot")
+
+
 @pytest.fixture
 def tiny_data() -> Callable[[str], object]:
     """Opens a made-up data set of cheetah-dir: three episodes per task, the same for every tier."""

@@ -9,8 +9,9 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "files", "randomness", "algorithm", "interruption", "console"},
+    {"errors", "files", "randomness", "algorithm", "interruption", "console", "locks"},
     {"families"},
+    {"workers"},
     {"rollouts"},
     {"data"},
     {"protocol"},
@@ -20,8 +21,8 @@ LEVELS = [
     {"scoring", "nearest_expert", "online_finetuning"},
     {"final_test"},
     {"training"},
-    {"submissions"},
-    {"commands", "commands_data", "commands_results", "commands_submissions"},
+    {"submissions", "sweep"},
+    {"commands", "commands_data", "commands_results", "commands_submissions", "commands_sweep"},
     {"cli"},
     {"__main__"},
 ]

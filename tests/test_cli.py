@@ -94,7 +94,7 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
         (["run", "--tier", "mixd"], "Did you mean 'mixed'"),
         (["run", "--size", "smal"], "Did you mean 'small'"),
         (["run", "--contexts", "mixd"], "Did you mean 'mixed'"),
-        (["run", "--contexts", "mixed:many"], "--contexts takes SOURCE or SOURCE:SIZE"),
+        (["run", "--contexts", "mixed:many"], "a context is SOURCE or SOURCE:SIZE"),
         (["run", "--seeds", "one"], "--seeds takes whole numbers"),
         (["run", "--seeds", ","], "--seeds takes whole numbers"),
         (["run", "--contexts", "mixed", "mixed:999999"], "has 20000 in 'mixed'"),

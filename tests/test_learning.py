@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmark import families
 from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
-from benchmark.data.open import record_standard
 from benchmark.registry import METHODS
 from benchmark.run_config import RunConfig
 from benchmark.training import Run
@@ -32,23 +30,17 @@ CASES: dict[str, tuple[int, dict[str, Any], float, float]] = {
 """By method: steps, settings, and by how much the adapted policy beats the un-adapted one and the blind reference."""
 
 
-@pytest.fixture(scope="module")
-def data() -> Dataset:
-    """Recorded, but not stored: 20 thousand episodes take Minari a while."""
-    return record_standard(families.family("point-robot"), "mixed", "small")
-
-
 def test_every_built_in_method_has_a_case() -> None:
     assert set(CASES) == set(METHODS)
 
 
 @pytest.mark.parametrize("algorithm", CASES)
-def test_a_method_learns_to_adapt(algorithm: str, data: Dataset, tmp_path: Path) -> None:
+def test_a_method_learns_to_adapt(algorithm: str, point_robot_data: Dataset, tmp_path: Path) -> None:
     steps, settings, over_unadapted, over_blind = CASES[algorithm]
     config = RunConfig(
         algorithm, family="point-robot", steps=steps, evaluate_every=steps, threads=1, settings=settings
     )
-    run = Run(config, tmp_path, lambda tier: data)
+    run = Run(config, tmp_path, lambda tier: point_robot_data)
     run.prepare(resume=False)
     rows = run.train()
     adapted = rows["adapted_return"].mean()

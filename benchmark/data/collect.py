@@ -1,23 +1,18 @@
 """Collect behaviour: one soft actor-critic agent per task, trained from scratch, snapshots of its whole life.
 
-The tasks are dealt to shares (see `share.py`), and a few processes train one share after another:
+The tasks are dealt to shares (see `share.py`), and a few workers (see `workers`) train one share after another:
 
-    parent -- share 0: tasks 0, 4, 8 ... --> process -- checkpoints --> OUT/share-0.pt -- snapshots -.
-           |- share 1: tasks 1, 5, 9 ... --> process -- checkpoints --> OUT/share-1.pt -- snapshots --+--> snapshot file
+    driver -- share 0: tasks 0, 4, 8 ... --> worker -- checkpoints --> OUT/share-0.pt -- snapshots -.
+           |- share 1: tasks 1, 5, 9 ... --> worker -- checkpoints --> OUT/share-1.pt -- snapshots --+--> snapshot file
            `- ...
 
-Killed at any moment, the same command goes on from the last checkpoints. On SIGINT, SIGTERM or a process's failure the
-parent asks all to stop. A process that is asked, or whose parent is gone, ends its step, saves and exits.
+Killed at any moment, the same command goes on from the last checkpoints. On SIGINT, SIGTERM or a worker's failure the
+driver asks all to stop. A worker that is asked, or whose driver is gone, ends its step, saves and exits.
 """
 
-import multiprocessing
-import signal
 from collections.abc import Callable
-from contextlib import suppress
-from multiprocessing import connection, resource_tracker
-from multiprocessing.context import SpawnProcess
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -25,96 +20,25 @@ from benchmark import families
 from benchmark.data.recipe import Recipe
 from benchmark.data.share import Share, done_path, log_path, read_done
 from benchmark.data.snapshots import Snapshots
-from benchmark.errors import BenchmarkError, CheckpointError, ConfigError, RunError
-from benchmark.families.stepping import cores
+from benchmark.errors import CheckpointError, RunError
 from benchmark.files import write_text
-from benchmark.interruption import Interrupted, noticed_signals
+from benchmark.interruption import Interrupted
+from benchmark.locks import claimed
+from benchmark.workers import AskedToStop, Job, start_workers, work_off
+
+PATIENCE = 30.0
+"""Seconds for which a share waits for the end of another process that trains it."""
+CLUSTER_RETRIES = 3
+"""How often a share is begun again whose machine has gone; a process killed on this machine ends the training."""
 
 
-def _train(recipe: Recipe, number: int, out: Path, parent: "connection.Connection[Any, Any]") -> None:
-    """A process: train one share, then tell the parent the step that was reached, or the error."""
+def _train(recipe: Recipe, number: int, out: Path, asked_to_stop: AskedToStop) -> None:
+    """A worker's job: train one share, from its checkpoint on, to the end or until it is asked to stop."""
     torch.set_num_threads(1)
-    outcome: int | BenchmarkError
-    try:
+    with claimed(out / f".share-{number}", PATIENCE):
         share = Share(recipe, number, out)
         share.load()
-        share.run(asked_to_stop=parent.poll)  # true for a word from the parent and for its end
-        outcome = share.step
-    except BenchmarkError as error:
-        outcome = error
-    with suppress(OSError):  # the parent is gone: nobody to tell
-        parent.send(outcome)
-    if isinstance(outcome, BenchmarkError):
-        raise SystemExit(1)
-
-
-class Processes:
-    """The processes at work, as the parent sees them; not more than `limit` at once."""
-
-    def __init__(self, recipe: Recipe, out: Path, limit: int) -> None:
-        self.recipe, self.out, self.limit = recipe, out, limit
-        numbers = range(recipe.shares)
-        self.waiting = [number for number in numbers if read_done(recipe, number, out) is None]
-        self.at_work: dict[int, tuple[SpawnProcess, connection.Connection[Any, Any]]] = {}
-        self.failures: list[BenchmarkError] = []
-
-    def _start(self, number: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        # A child inherits the blocked signals: Ctrl-C in a terminal reaches it too, but it shall listen to the
-        # parent alone. The tracker, if it started within the block, would unblock them.
-        resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            mine, theirs = context.Pipe()
-            process = context.Process(target=_train, args=(self.recipe, number, self.out, theirs))
-            process.start()
-            theirs.close()  # so that the end of either process is the end of the connection
-            self.at_work[number] = (process, mine)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def go_well(self) -> bool:
-        """After a second, or as soon as a process ends: whether some are at work and none has failed."""
-        while self.waiting and len(self.at_work) < self.limit:
-            self._start(self.waiting.pop(0))
-        connection.wait([process.sentinel for process, _ in self.at_work.values()], timeout=1.0)
-        for number, (process, _) in list(self.at_work.items()):
-            if not process.is_alive():
-                self._collect(number)
-        return bool(self.at_work or self.waiting) and not self.failures
-
-    def end(self) -> None:
-        """Ask those at work to save and exit, and wait for them; raises the errors of those that failed."""
-        for _, mine in self.at_work.values():
-            with suppress(OSError):  # it has ended already
-                mine.send("stop")
-        for number in list(self.at_work):
-            self._collect(number)
-        if self.failures:
-            raise type(self.failures[0])(" ".join(str(failure) for failure in self.failures))
-
-    def _collect(self, number: int) -> None:
-        """Wait for a process, and keep its failure if it has failed."""
-        process, mine = self.at_work.pop(number)
-        outcome: int | BenchmarkError | None = None
-        with suppress(EOFError, OSError):  # it has ended without a word
-            outcome = mine.recv()
-        process.join()
-        if isinstance(outcome, BenchmarkError):
-            self.failures.append(outcome)
-        if outcome is None:
-            status = process.exitcode or 0
-            how = (
-                f"was killed by {signal.Signals(-status).name}"
-                if status < 0
-                else f"ended with status {status}"
-            )
-            self.failures.append(
-                RunError(
-                    f"the process of share {number} {how} before it was done (is there enough memory?). The last "
-                    f"checkpoints in {self.out} stay; the same command goes on."
-                )
-            )
+        share.run(asked_to_stop=asked_to_stop)
 
 
 def collect(
@@ -122,25 +46,28 @@ def collect(
     out: Path,
     processes: int | None = None,
     progress: Callable[[int], None] = lambda step: None,
+    ray: str | None = None,
 ) -> Snapshots:
     """Train all agents, resuming what lies in `out`, and return their snapshots in 16-bit weights.
 
-    `processes` (default: one per core) train at once. `progress` is called about every second with the number of
-    steps that all shares together have done. Raises Interrupted after SIGINT or SIGTERM, and the error of a process
-    that fails; the others are stopped and save. ConfigError for fewer than one process.
+    `processes` (default: one per core) train at once, or the workers of the Ray cluster at the address `ray`.
+    `progress` is called about every second with the number of steps that all shares together have done. Raises
+    Interrupted after SIGINT or SIGTERM, and the error of a worker that fails; the others are stopped and save.
+    ConfigError for fewer than one process.
     """
-    if processes is not None and processes < 1:
-        raise ConfigError(f"collect: processes is {processes}; at least 1 is needed.")
     _claim(out)
-    with noticed_signals() as received:
-        workers = Processes(recipe, out, processes or cores())
-        try:
-            while not received and workers.go_well():
-                progress(steps_done(recipe, out))
-        finally:
-            workers.end()
-        if received:
-            raise Interrupted(received[0], steps_done(recipe, out), out, "The same command goes on.")
+    waiting = [number for number in range(recipe.shares) if read_done(recipe, number, out) is None]
+    place, retries = out.resolve(), CLUSTER_RETRIES if ray else 0
+    jobs = [Job(f"share {number}", partial(_train, recipe, number, place), retries) for number in waiting]
+    with start_workers(out, processes, ray) as workers:
+        ending = work_off(
+            workers, jobs, lambda errors: progress(steps_done(recipe, out)), stop_at_failure=True
+        )
+    failures = [error for error in ending.errors.values() if error]
+    if failures:
+        raise type(failures[0])(" ".join(str(failure) for failure in failures))
+    if ending.signal:
+        raise Interrupted(ending.signal, steps_done(recipe, out), out, "The same command goes on.")
     return gather(recipe, out)
 
 

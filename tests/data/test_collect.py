@@ -204,7 +204,8 @@ def running(process: int) -> bool:
 
 
 def child_processes(parent: int) -> list[int]:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    threads = Path(f"/proc/{parent}/task").glob("*/children")  # a thread's are listed with it
+    children = [one for listed in threads for one in listed.read_text().split()]
     return [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 

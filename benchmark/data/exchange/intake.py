@@ -9,7 +9,7 @@ not known: `log_probs` are NaN and `snapshots` UNKNOWN, so no content of this ki
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,21 @@ def open_imported(family: Family, identity: str) -> Dataset:
     if not cache.present(content_hash):
         cache.write(store.ingest(identity))
     return cache.load(identity, content_hash)
+
+
+def imported_opener(family: Family, identity: str) -> Callable[[str], Dataset]:
+    """Gives imported data in place of the family's tier `mixed`; ConfigError for the other tiers."""
+    dataset = open_imported(family, identity)
+
+    def open_data(tier: str) -> Dataset:
+        if tier != "mixed":
+            raise ConfigError(
+                f"{identity} has no tier '{tier}': imported data stand in for 'mixed' alone, also as contexts. "
+                "Leave --tier away, and choose --contexts among mixed, early, middle, late, other, online."
+            )
+        return dataset
+
+    return open_data
 
 
 def _identified(identity: str) -> tuple[str, str]:

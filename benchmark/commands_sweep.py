@@ -1,0 +1,163 @@
+"""What the verb `sweep` does."""
+
+import argparse
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.console import console, progress_bar
+from benchmark.errors import BenchmarkError, InUseError, RunError
+
+if TYPE_CHECKING:
+    from benchmark.sweep.plan import PlannedRun
+    from benchmark.sweep.standing import Standing
+    from benchmark.workers import Ending
+
+GRACE = 30.0
+"""Seconds for which a sweep waits for other processes that work on its runs, before it leaves those runs to them."""
+Errors = Mapping[str, BenchmarkError | None]
+
+
+def sweep(options: argparse.Namespace) -> None:
+    """Do all runs of an experiment file that are not finished; fails in the end if any is not."""
+    from benchmark.interruption import Interrupted
+    from benchmark.sweep.plan import read_experiment
+    from benchmark.sweep.standing import standing
+
+    file = Path(options.file)
+    out = Path(options.out) if options.out else Path("runs") / file.stem
+    runs = read_experiment(file, out)
+    before = {run.name: standing(run) for run in runs}
+    if options.list:
+        _print_standings(out, runs, before)
+        return
+    todo = [run for run in runs if before[run.name].state != "finished"]
+    errors: dict[str, BenchmarkError | None] = {
+        run.name: InUseError(f"another process works in {run.folder}: it is left alone.")
+        for run in _busy(todo)
+    }
+    errors |= _prepare_data([run for run in todo if run.name not in errors])
+    ending = _work(runs, [run for run in todo if run.name not in errors], out, options)
+    errors |= ending.errors
+    if ending.signal:
+        steps = sum(_reached(run) for run in runs)
+        raise Interrupted(ending.signal, steps, out, "The same command goes on.")
+    _print_summary(out, runs)
+    failed = [f"{run.name}: {errors[run.name]}" for run in runs if errors.get(run.name)]
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(runs)} runs {'is' if len(failed) == 1 else 'are'} not finished; the others are.\n"
+            + "\n".join(failed)
+            + "\nThe same command goes on with those that are not finished."
+        )
+
+
+def _busy(runs: "list[PlannedRun]") -> "list[PlannedRun]":
+    """The runs that other processes work on; the workers of a killed sweep get a while to save and end."""
+    from benchmark.locks import in_use
+
+    deadline = time.monotonic() + GRACE
+    while (busy := [run for run in runs if in_use(run.folder)]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return busy
+
+
+def _prepare_data(runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:
+    """Record what is missing, once, before workers ask for it; the runs whose data cannot be had, and why."""
+    from benchmark import families
+    from benchmark.commands import standard_opener
+    from benchmark.data.exchange.intake import imported_opener
+    from benchmark.sweep.work import tiers
+
+    opened: dict[tuple[str, ...], BenchmarkError | None] = {}
+    missing: dict[str, BenchmarkError] = {}
+    for run in runs:
+        for tier in tiers(run.config):
+            key = (run.config.family, run.data or run.config.size, tier)
+            if key not in opened:
+                opened[key] = None
+                try:
+                    if run.data:
+                        imported_opener(families.family(run.config.family), run.data)(tier)
+                    else:
+                        standard_opener(run.config.family, run.config.size)(tier)
+                except BenchmarkError as error:
+                    opened[key] = error
+            if problem := opened[key]:
+                missing[run.name] = problem
+    return missing
+
+
+def _work(
+    runs: "list[PlannedRun]", todo: "list[PlannedRun]", out: Path, options: argparse.Namespace
+) -> "Ending":
+    """Do these runs in workers, under one progress display of all runs."""
+    from benchmark.sweep.work import job
+    from benchmark.workers import Ending, start_workers, work_off
+
+    if not todo:
+        return Ending({}, None)
+    skipped, told = len(runs) - len(todo), set[str]()
+    with (
+        start_workers(out, options.workers, options.ray) as workers,
+        progress_bar(f"{len(runs)} runs", sum(run.config.steps for run in runs)) as (progress, bar),
+    ):
+
+        def look(errors: Errors) -> None:
+            for name in errors.keys() - told:
+                told.add(name)
+                word = "finished" if errors[name] is None else "NOT finished"
+                progress.console.print(f"{word}: {name}", highlight=False, markup=False, soft_wrap=True)
+            failed = sum(error is not None for error in errors.values())
+            done = skipped + len(errors) - failed
+            text = f"{done} of {len(runs)} runs" + (f", {failed} failed" if failed else "")
+            progress.update(bar, completed=sum(_reached(run) for run in runs), description=text)
+
+        look({})
+        return work_off(workers, [job(run) for run in todo], look)
+
+
+def _reached(run: "PlannedRun") -> int:
+    from benchmark.sweep.standing import reached
+
+    return reached(run)
+
+
+def _print_standings(out: Path, runs: "list[PlannedRun]", standings: "Mapping[str, Standing]") -> None:
+    for run in runs:
+        one = standings[run.name]
+        console.print(
+            f"{one.state:10} {one.step:>8} of {run.config.steps:>8} steps  {run.name}",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+    counts = {
+        state: sum(one.state == state for one in standings.values())
+        for state in ("finished", "unfinished", "missing")
+    }
+    shown = ", ".join(f"{count} {state}" for state, count in counts.items())
+    console.print(f"{len(runs)} runs in {out}: {shown}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_summary(out: Path, runs: "list[PlannedRun]") -> None:
+    """A line per run; what it took is the time of its training and the peak memory of its process."""
+    from benchmark.sweep.standing import outcome, standing
+
+    console.print(
+        f"{'score':>8}{'adapted':>10}{'minutes':>9}{'MiB':>7}  run in {out}", highlight=False, markup=False
+    )
+    for run in runs:
+        if standing(run).state == "finished":
+            one = outcome(run)
+            values = (one.score, one.adapted_return, one.seconds / 60, one.peak_memory_mib)
+            cells = [f"{value:.1f}" if math.isfinite(value) else "-" for value in values]
+        else:
+            cells = ["-"] * 4
+        line = "".join(cell.rjust(width) for cell, width in zip(cells, (8, 10, 9, 7), strict=True))
+        console.print(f"{line}  {run.name}", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"put them on the leaderboard: python -m benchmark leaderboard --add {out}",
+        highlight=False,
+        soft_wrap=True,
+    )

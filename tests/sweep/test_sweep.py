@@ -1,0 +1,242 @@
+"""Sweeps on one machine: the same files as `run`, whatever kills, fills or fails in the middle."""
+
+import json
+import os
+import re
+import resource
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmark import commands_sweep
+from benchmark.cli import main
+from benchmark.errors import RunError
+from benchmark.locks import claimed
+from benchmark.sweep import work
+from benchmark.workers import AskedToStop, Job, work_off
+from benchmark.workers.processes import Processes
+from tests.sweep.conftest import EXPERIMENT, FOLDERS, assert_same, checkpoints, driver, wait_until
+
+ONE_RUN = EXPERIMENT.replace(', "meta-bc"', "")
+
+
+def test_a_sweep_gives_what_the_same_run_gives(
+    undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--family", "point-robot", "--steps", "210", "--evaluate-every", "50", "--threads", "1"]
+    sizes = ["hidden_size=8", "hidden_layers=2", "latent_size=4", "inner_batch=16", "outer_batch=16"]
+    assert main(["run", "--algo", "macaw", *options, "--set", *sizes, "--out", str(tmp_path / "tiny")]) == 0
+    for name in ("result.csv", "metrics.csv", "config.toml"):
+        assert (tmp_path / FOLDERS[0] / name).read_bytes() == (undisturbed / FOLDERS[0] / name).read_bytes()
+    capsys.readouterr()
+    board = ["leaderboard", "--folder", str(tmp_path / "board"), "--add", str(undisturbed)]
+    assert main(board) == 0
+    assert len(list((tmp_path / "board" / "results").rglob("*.csv"))) == 2
+
+
+def test_what_is_finished_is_skipped_and_listed(
+    undisturbed: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
+    assert main(["sweep", str(experiment), "--out", str(undisturbed)]) == 0
+    assert "meta-bc/seed-0" in capsys.readouterr().out
+    longer = experiment.with_name("longer.toml")
+    longer.write_text(EXPERIMENT.replace("210", "300") + EXPERIMENT.replace("[0]", "[1]"))
+    assert main(["sweep", str(longer), "--out", str(undisturbed), "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert f"unfinished      210 of      300 steps  {FOLDERS[0]}" in listed
+    assert "4 runs in" in listed
+    assert "0 finished, 2 unfinished, 2 missing" in listed
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("latent_size = 4", "latent_size = 5", r"holds another run \(algorithm_settings: .*--out"),
+        ("evaluate_every = 50", "evaluate_every = 25", r"holds another run \(evaluate_every: 50 there, 25"),
+        ("steps = 210", "steps = 200", "has already done 210 steps, more than the 200 asked for"),
+    ],
+)
+def test_other_runs_in_a_folder_are_refused_before_anything_starts(
+    undisturbed: Path, experiment: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
+) -> None:
+    experiment.write_text(EXPERIMENT.replace(old, new))
+    assert main(["sweep", str(experiment), "--out", str(undisturbed)]) == 2
+    output = capsys.readouterr()
+    assert not output.out
+    assert output.err.startswith("error: ")
+    assert re.search(message, output.err)
+
+
+def workers_of(parent: int) -> list[int]:
+    threads = Path(f"/proc/{parent}/task").glob("*/children")
+    children = [int(one) for listed in threads for one in listed.read_text().split()]
+    return [one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_worker_is_replaced(undisturbed: Path, experiment: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    experiment.write_text(ONE_RUN)
+    with driver(str(experiment), "--out", str(out), "--workers", "2") as process:
+        wait_until(lambda: bool(checkpoints(out)), "a checkpoint")
+        (worker,) = workers_of(process.pid)
+        os.kill(worker, signal.SIGKILL)
+        output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert f"finished: {FOLDERS[0]}" in output
+    assert_same(out, undisturbed, FOLDERS[:1])
+
+
+def test_a_driver_that_is_killed_then_interrupted_goes_on(
+    undisturbed: Path, experiment: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    def steps() -> int:
+        return sum(json.loads(one.read_text())["step"] for one in checkpoints(out))
+
+    for number, status in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        before = steps()
+        with driver(str(experiment), "--out", str(out), "--workers", "1") as process:
+            wait_until(lambda before=before: steps() > before, "a checkpoint")
+            workers = workers_of(process.pid)
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # as a terminal does: to the workers as well
+            else:
+                process.kill()
+            _, errors = process.communicate(timeout=240)
+        assert process.returncode == status
+        assert "Traceback" not in errors
+        wait_until(lambda workers=workers: not any(running(one) for one in workers), "the workers end")
+        assert (
+            steps() % 10 or steps() > 250
+        )  # the step under way was saved, not only those of the evaluations
+    assert f"{out} holds its checkpoint. The same command goes on." in errors
+    assert main(["sweep", str(experiment), "--out", str(out), "--workers", "2"]) == 0
+    assert_same(out, undisturbed)
+
+
+def test_a_full_disk_is_reported_and_nothing_is_lost(
+    undisturbed: Path, experiment: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    experiment.write_text(ONE_RUN)
+
+    def fill_the_disk() -> None:  # writes fail half way, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, resource.RLIM_INFINITY))
+
+    options = (str(experiment), "--out", str(out), "--workers", "2")
+    with driver(*options, preexec_fn=fill_the_disk) as process:
+        _, errors = process.communicate(timeout=240)
+    assert process.returncode == 2
+    assert "1 of 1 runs is not finished" in errors
+    assert f"{FOLDERS[0]}: the checkpoint of step 50 cannot be written to" in errors
+    assert "Traceback" not in errors
+    assert main(["sweep", *options]) == 0
+    assert_same(out, undisturbed, FOLDERS[:1])
+
+
+BROKEN = """
+import torch
+from benchmark.algorithm import Algorithm
+
+class Broken(Algorithm):
+    name = "broken"
+    def __init__(self, config, family, device, random):
+        self.actions = family.action_size
+    def update(self, data):
+        return {"loss": torch.tensor(float("nan"))}
+    def adapt(self, context):
+        return lambda observations: torch.zeros(*observations.shape[:2], self.actions)
+    def state(self):
+        return {}
+    def load_state(self, state):
+        pass
+"""
+
+
+def test_failing_runs_do_not_stop_the_others(
+    undisturbed: Path, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    table = '[[runs]]\nalgorithm = "{}"\nfamily = "{}"\nseeds = 0\nsteps = 5\n'
+    no_data = table.format("meta-bc", "hopper-params")
+    experiment.write_text(table.format(f"{tmp_path}/broken.py:Broken", "point-robot") + no_data + EXPERIMENT)
+    out = tmp_path / "out"
+    assert main(["sweep", str(experiment), "--out", str(out), "--workers", "2"]) == 2
+    output = capsys.readouterr()
+    assert "NOT finished: point-robot/broken/seed-0" in output.out
+    assert "2 of 4 runs are not finished; the others are." in output.err
+    assert "point-robot/broken/seed-0: state/sums/loss is not finite at step 5" in output.err
+    assert "hopper-params/meta-bc/seed-0: " in output.err
+    assert_same(out, undisturbed)
+
+
+def test_two_sweeps_of_one_folder_share_the_work(undisturbed: Path, experiment: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = (str(experiment), "--out", str(out), "--workers", "1")
+    with driver(*options) as first, driver(*options) as second:
+        ended = [one.communicate(timeout=240)[1] for one in (first, second)]
+    for process, errors in zip((first, second), ended, strict=True):
+        assert process.returncode == 0 or "another process works in" in errors, errors
+    assert main(["sweep", *options]) == 0
+    assert_same(out, undisturbed)
+
+
+def test_a_run_that_another_process_works_on_is_left_alone(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands_sweep, "GRACE", 0.5)
+    with claimed(tmp_path / "out" / FOLDERS[0]), claimed(tmp_path / "out" / FOLDERS[1]):
+        assert main(["sweep", str(experiment), "--out", str(tmp_path / "out")]) == 2
+    assert f"{FOLDERS[0]}: another process works in" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("config.toml"))
+
+
+def test_workers_of_a_machine_record_missing_data_one_after_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+    inside: list[int] = []
+
+    def record(*arguments: str) -> None:
+        inside.append(1)
+        at_once.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+
+    monkeypatch.setenv("OMRL_CACHE", str(tmp_path))
+    monkeypatch.setattr(work, "open_dataset", record)
+    opened = work._opened.__wrapped__  # type: ignore[attr-defined]
+    threads = [threading.Thread(target=opened, args=("point-robot", "small", "mixed")) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert at_once == [1, 1, 1]
+    assert not list(tmp_path.iterdir())
+
+
+def fail_unexpectedly(asked_to_stop: AskedToStop) -> None:
+    raise ZeroDivisionError("nobody thought of it")
+
+
+def test_an_unexpected_error_arrives_whole() -> None:
+    with Processes(1) as workers:
+        ending = work_off(workers, [Job("a job", fail_unexpectedly)], lambda errors: None)
+    error = ending.errors["a job"]
+    assert isinstance(error, RunError)
+    assert "a job failed unexpectedly:\nTraceback" in str(error)
+    assert "in fail_unexpectedly\n" in str(error)
+    assert "ZeroDivisionError: nobody thought of it" in str(error)

@@ -1,0 +1,54 @@
+"""The lock of a folder: one process at a time, and nothing is left of one that was killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.errors import InUseError, RunError
+from benchmark.locks import LOCK, claimed, in_use
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from benchmark.locks import claimed
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+PROJECT = Path(__file__).parents[1]
+
+
+def test_a_folder_is_held_by_one_process_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert in_use(folder)
+        with pytest.raises(InUseError, match=f"another process works in {folder}"), claimed(folder):
+            pytest.fail("two processes in one folder")
+        other.kill()
+    assert (folder / LOCK).exists()
+    assert not in_use(folder)
+    with claimed(folder):
+        assert in_use(folder)
+    assert not (folder / LOCK).exists()
+
+
+def test_a_folder_that_stays_empty_is_not_left_behind(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), claimed(tmp_path / "runs" / "seed-0"):
+        raise KeyError
+    assert not list(tmp_path.iterdir())
+    with claimed(tmp_path / "runs" / "seed-0"):
+        (tmp_path / "runs" / "seed-0" / "config.toml").touch()
+    assert [path.name for path in (tmp_path / "runs" / "seed-0").iterdir()] == ["config.toml"]
+
+
+def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = pytest.raises(RunError, match=r"file/run cannot be written.*Choose another --out")
+    with refused, claimed(tmp_path / "file" / "run"):
+        pytest.fail("locked")
