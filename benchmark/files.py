@@ -29,6 +29,12 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes were writing here; nobody may be writing in the folder."""
+    for path in list(folder.rglob(".*.part")):
+        _remove(path)
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmark.errors import InUseError, RunError
+from benchmark.files import remove_leftovers
 
 LOCK = ".lock"
 LOOK_EVERY = 0.2
@@ -18,13 +19,15 @@ LOOK_EVERY = 0.2
 def claimed(folder: Path, patience: float = 0.5) -> Iterator[None]:
     """Within the block this process alone works in the folder, which is made where it is missing.
 
-    The lock is the system's (flock), on the file `.lock`: a killed process leaves the file, but holds nothing. A folder
-    that is empty at the end does not stay, nor do those made for it. Raises InUseError where another process holds the
-    folder for longer than `patience` seconds, RunError where it cannot be written or the file system has no locks.
+    The lock is the system's (flock), on the file `.lock`: a killed process leaves the file, but holds nothing, and what
+    it was writing is removed. A folder that is empty at the end does not stay, nor do those made for it. Raises
+    InUseError where another process holds the folder for longer than `patience` seconds, RunError where it cannot be
+    written or the file system has no locks.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     descriptor = _wait_for(folder, time.monotonic() + patience)
     try:
+        remove_leftovers(folder)
         yield
     finally:
         # the file goes while it is still locked: who waits for it looks whether it is there

@@ -47,6 +47,16 @@ def test_a_folder_that_stays_empty_is_not_left_behind(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "runs" / "seed-0").iterdir()] == ["config.toml"]
 
 
+def test_what_a_killed_process_was_writing_goes(tmp_path: Path) -> None:
+    left = [tmp_path / ".result.csv.7.part", tmp_path / "checkpoint" / ".step-10.7.part"]
+    left[1].mkdir(parents=True)
+    left[0].touch()
+    (tmp_path / "result.csv").touch()
+    with claimed(tmp_path):
+        assert not any(path.exists() for path in left)
+    assert (tmp_path / "result.csv").exists()
+
+
 def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused = pytest.raises(RunError, match=r"file/run cannot be written.*Choose another --out")

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Literal, TypeAlias
 
-COLOURS = {"macaw": "#0072B2", "pearl": "#CC79A7", "multitask-awr": "#E69F00", "meta-bc": "#009E73"}
-"""Of the built-in methods, from Okabe and Ito's palette."""
-OTHER_COLOURS = ("#D55E00", "#56B4E9", "#888888", "#8C510A")
+COLOURS = {
+    "macaw": "#0072B2", "pearl": "#CC79A7", "multitask-awr": "#E69F00", "meta-bc": "#009E73",
+    "behaviour-cloning": "#56B4E9", "nearest-expert": "#8C510A",
+}  # fmt: skip
+"""Of the built-in methods and references, from Okabe and Ito's palette, which has no brown."""
+OTHER_COLOURS = ("#D55E00", "#888888", "#5D3A9B", "#1B1B1B")
 """For other methods, and for a second line of a method."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 Dashes: TypeAlias = Literal["-"] | tuple[float, tuple[float, ...]]

@@ -12,6 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmark.results.board import read_board
 from benchmark.results.page.write import page
@@ -168,7 +169,9 @@ def test_the_theme_follows_the_system_until_it_is_chosen_and_is_kept(
     prefer("dark")
     dark = background()
     assert dark != light
-    assert button.text == "Light theme"
+    WebDriverWait(browser, 10).until(
+        lambda _: button.text == "Light theme"
+    )  # the page hears of it a little later
     button.click()
     assert (background(), button.text) == (light, "Dark theme")
     browser.get(address)
