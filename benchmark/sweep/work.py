@@ -49,7 +49,8 @@ def opener(config: RunConfig, data: str | None) -> OpenData:
 def tiers(config: RunConfig) -> list[str]:
     """The tiers of data that a run opens."""
     sources = [choice.source for choice in config.contexts if choice.source != "online"]
-    return sorted({config.tier, *(source if source in TIERS else "mixed" for source in sources)})
+    further = {"random"} if config.online or "random" in config.settings.values() else set()
+    return sorted({config.tier, *further, *(source if source in TIERS else "mixed" for source in sources)})
 
 
 @cache

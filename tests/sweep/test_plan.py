@@ -7,6 +7,7 @@ import pytest
 from benchmark.errors import ConfigError
 from benchmark.protocol import ContextChoice
 from benchmark.sweep.plan import PlannedRun, read_experiment
+from benchmark.sweep.work import tiers
 
 PROJECT = Path(__file__).parents[2]
 ONE = '[[runs]]\nalgorithm = "macaw"\nfamily = "cheetah-vel"\nseeds = [0]\n'
@@ -52,6 +53,7 @@ def test_runs_that_learn_online_have_that_protocols_settings_and_context(tmp_pat
     assert run.config.contexts == (ContextChoice("random"),)
     assert run.settings.inner_data == "random"
     assert named.name == "protocol=online-finetune,context=early-64/cheetah-vel/macaw/seed-0"
+    assert tiers(run.config) == ["mixed", "random"]
     with pytest.raises(ConfigError, match="meta-bc does not learn online"):
         planned(tmp_path, ONE.replace("macaw", "meta-bc") + 'protocol = "online-finetune"\n')
 
