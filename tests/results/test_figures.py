@@ -11,7 +11,7 @@ from benchmark import commands_results as commands
 from benchmark.errors import ResultError
 from benchmark.files import LEADERBOARD
 from benchmark.results.board import Board, read_board
-from benchmark.results.figures import own, paper, regenerate, table_1
+from benchmark.results.figures import aggregate, own, paper, regenerate, table_1
 from benchmark.results.figures.drawn import as_read
 from benchmark.results.rows import ResultRow, as_frame, table_text
 from tests.results.helpers import ROW, add, run, write_metrics
@@ -108,7 +108,7 @@ def test_different_keys_are_series_whose_labels_say_what_differs(
     path = board(tmp_path, ROW, replace(ROW, seed=1, **change))  # type: ignore[arg-type]
     ((name, value),) = change.items()
     labels = {f"macaw, {name.replace('_', ' ')} {one}" for one in (getattr(ROW, name), value)}
-    for figure in (paper.figure_3, own.learning_curves, own.adaptation_gain, own.performance_profiles):
+    for figure in (paper.figure_3, own.learning_curves, own.adaptation_gain, aggregate.performance_profiles):
         lines = drawn(figure(read_board(path)))
         assert set(lines["series"]) == labels
         assert set(lines["seeds"]) == {1}
@@ -122,7 +122,7 @@ def test_different_keys_are_series_whose_labels_say_what_differs(
 )  # fmt: skip
 def test_figures_of_the_ordinary_conditions_show_no_others(tmp_path: Path, change: dict[str, object]) -> None:
     path = board(tmp_path, replace(ROW, **change))  # type: ignore[arg-type]
-    for figure in (paper.figure_3, own.adaptation_gain, own.performance_profiles, own.score_over_time):
+    for figure in (paper.figure_3, own.adaptation_gain, aggregate.performance_profiles, own.score_over_time):
         assert drawn(figure(read_board(path))).empty
 
 
@@ -179,7 +179,7 @@ def test_context_sizes_make_one_line_and_the_missing_ones_are_named(tmp_path: Pa
 
 def test_profiles_fall_where_the_scores_are(tmp_path: Path) -> None:
     rows = [replace(row, score=30.0 + 20 * row.seed) for row in SEEDS]
-    lines = drawn(own.performance_profiles(read_board(board(tmp_path, *rows)))).set_index("x")
+    lines = drawn(aggregate.performance_profiles(read_board(board(tmp_path, *rows)))).set_index("x")
     assert [lines.loc[x, "y"] for x in ("28", "30", "50", "70")] == pytest.approx([1, 2 / 3, 1 / 3, 0])
     assert lines.loc["40", "low"] < 2 / 3 < lines.loc["40", "high"]
 
@@ -227,3 +227,29 @@ def test_table_1_has_the_return_after_each_number_of_environment_steps(tmp_path:
 def test_a_method_that_was_not_fine_tuned_online_is_a_line_without_numbers(tmp_path: Path) -> None:
     text = table_1.markdown(table_1.table(read_board(board(tmp_path, *SEEDS))))
     assert text.count("| no runs | no runs | no runs |") == 9
+
+
+def test_over_all_families_each_counts_once_and_only_methods_that_ran_on_all(tmp_path: Path) -> None:
+    other = {"family": "cheetah-dir-v1", "data": "omrl/cheetah-dir/mixed-v1", "data_hash": "cd"}
+    path = board(
+        tmp_path,
+        *(replace(ROW, seed=seed, task=task, score=10.0 * seed) for seed in range(3) for task in (2, 7)),
+        *(replace(ROW, seed=seed, score=70.0, **other) for seed in range(3)),  # type: ignore[arg-type]
+        *(replace(ROW, seed=seed, algorithm="pearl", score=5.0) for seed in range(3)),
+    )
+    table = aggregate.aggregate_scores(read_board(path))
+    lines = drawn(table, panel="mean").set_index(["algorithm", "x"])
+    assert lines["y"].to_dict() == {
+        ("macaw", "cheetah-dir"): 70.0, ("macaw", "cheetah-vel"): 10.0, ("macaw", "all families"): 40.0,
+        ("pearl", "cheetah-vel"): 5.0,
+    }  # fmt: skip
+    alone, both = lines.loc[("macaw", "cheetah-vel")], lines.loc[("macaw", "all families")]
+    assert both["high"] - both["y"] == pytest.approx((alone["high"] - alone["y"]) / 2), (
+        "the other's seeds agree"
+    )
+    assert "pearl: not one result each on cheetah-dir" in remarks(table, "mean")
+    gap = drawn(table, panel="optimality gap").set_index(["algorithm", "x"])["y"]
+    assert gap["macaw", "all families"] == pytest.approx((30.0 + 90.0) / 2)
+    profiles = drawn(aggregate.performance_profiles(read_board(path)), panel="all families").set_index("x")
+    assert profiles.loc["50", "y"] == pytest.approx(0.5)
+    assert profiles.loc["14", "y"] == pytest.approx((1 + 1 / 3) / 2)

@@ -47,6 +47,8 @@ AT_A_PLACE: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 9, "
 """How a published value is drawn on an axis of names."""
 Looks: TypeAlias = tuple[Mapping[str, Look], Mapping[str, str]]
 """Of the series, and the colours of the methods."""
+LEVEL_NAMES = 24
+"""Characters that the names on an axis may have together to stand level below a panel."""
 
 
 def save(canvas: Canvas, folder: Path, name: str) -> None:
@@ -106,7 +108,9 @@ def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Lo
         return
     places = _places(figure, part)
     if places:
-        axis.set_xticks(list(places.values()), list(places))
+        long = sum(map(len, places)) > LEVEL_NAMES
+        axis.set_xticks(list(places.values()), list(places), rotation=40 if long else 0,
+                        ha="right" if long else "center", rotation_mode="anchor" if long else "default")  # fmt: skip
         axis.set_xlim(-0.5, len(places) - 0.5)
     elif figure.x_scale == "log" and (part["kind"] == "line").any():
         axis.set_xscale("log")

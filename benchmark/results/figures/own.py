@@ -1,25 +1,17 @@
-"""Figures of our own: learning curves, what adaptation gains, contexts of all sizes, profiles, and wall-clock."""
+"""Figures of our own: learning curves, what adaptation gains, contexts of all sizes, and wall-clock."""
 
-import numpy as np
 import pandas as pd
 
 from benchmark.results.board import Board
 from benchmark.results.curves import REFERENCES, SECONDS
-from benchmark.results.figures.drawn import curve, mark, missing, point, points, profile, remark, table_of
+from benchmark.results.figures.drawn import curve, mark, missing, point, points, remark, table_of
 from benchmark.results.figures.figure import Figure
-from benchmark.results.figures.paper import FAMILIES, METHODS, ORDINARY, RETURN, STEPS
+from benchmark.results.figures.paper import METHODS, ORDINARY, RETURN, STEPS, panels
 from benchmark.results.figures.rows import Series, curve_rows, result_rows, series_of, standard
 from benchmark.results.intervals import mean_over_seeds
 from benchmark.results.rows import score_matrix
-from benchmark.results.statistics import Scores, performance_profile
 
 CONTEXT_SIZES = (64, 128, 256, 512, 1000)
-THRESHOLDS = np.arange(-20.0, 121.0, 2.0)
-
-
-def _panels(rows: pd.DataFrame) -> list[str]:
-    """The paper's families, and all others that have rows."""
-    return [*FAMILIES, *sorted(set(rows["name"]) - set(FAMILIES))]
 
 
 def _references(panel: str, rows: pd.DataFrame) -> list[pd.DataFrame]:
@@ -48,7 +40,7 @@ def learning_curves(board: Board) -> pd.DataFrame:
 def adaptation_gain(board: Board) -> pd.DataFrame:
     """Return with the context minus return without, on every test task."""
     rows, parts = standard(result_rows(board)), []
-    for name in _panels(rows):
+    for name in panels(rows):
         here = rows[rows["name"] == name]
         for one in series_of(here):
             gains = score_matrix(one.rows, "adapted_return") - score_matrix(one.rows, "unadapted_return")
@@ -62,7 +54,7 @@ def context_size(board: Board) -> pd.DataFrame:
     """Return against the number of transitions of context."""
     rows, parts = result_rows(board), []
     rows = pd.concat([standard(rows, context_size=size) for size in CONTEXT_SIZES])
-    for name in _panels(rows):
+    for name in panels(rows):
         here = rows[rows["name"] == name]
         for one in series_of(here, ("context_size",)):
             sizes = one.rows.groupby("context_size")
@@ -75,25 +67,11 @@ def context_size(board: Board) -> pd.DataFrame:
     return table_of(parts)
 
 
-def performance_profiles(board: Board) -> pd.DataFrame:
-    """Fraction of (seed, task) runs above each score."""
-
-    def above(scores: Scores) -> Scores:
-        return performance_profile(scores, THRESHOLDS)
-
-    rows, parts = standard(result_rows(board)), []
-    for name in _panels(rows):
-        here = rows[rows["name"] == name]
-        parts += [profile(name, one, list(THRESHOLDS), above) for one in series_of(here)]
-        parts += missing(name, here, METHODS)
-    return table_of(parts)
-
-
 def score_over_time(board: Board) -> pd.DataFrame:
     """Score over the wall-clock of the runs that were timed."""
     curves, parts = standard(curve_rows(board)), []
     curves = curves if SECONDS in curves else curves.assign(**{SECONDS: float("nan")})
-    for name in _panels(curves):
+    for name in panels(curves):
         here = curves[curves["name"] == name]
         parts += [curve(name, one, "score", x=SECONDS) for one in series_of(here)]
         parts += missing(name, here, METHODS)
@@ -109,10 +87,6 @@ FIGURES = (
     Figure(
         "context-size", "transitions of context", RETURN, context_size,
         "split standard, context mixed, default settings", "category", tuple(map(str, CONTEXT_SIZES)),
-    ),
-    Figure(
-        "performance-profiles", "score", "fraction of (seed, task) runs above", performance_profiles, ORDINARY,
-        y_limits=(0.0, 1.0),
     ),
     Figure(
         "score-over-time", "seconds on each run's own machine, with evaluations", "score", score_over_time, ORDINARY

@@ -93,6 +93,13 @@ def figure_5_right(board: Board) -> pd.DataFrame:
 
 STEPS, RETURN = "meta-training steps", "return, mean over test tasks"
 ORDINARY = "split standard, context mixed:256, default settings"
+
+
+def panels(rows: pd.DataFrame) -> list[str]:
+    """The paper's families, and all others that have rows."""
+    return [*FAMILIES, *sorted(set(rows["name"]) - set(FAMILIES))]
+
+
 FIGURES = (
     Figure("figure-3", STEPS, RETURN, figure_3, ORDINARY, "log"),
     Figure(

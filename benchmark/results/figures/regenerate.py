@@ -7,13 +7,13 @@ import pandas as pd
 
 from benchmark.files import write_text
 from benchmark.results.board import Board
-from benchmark.results.figures import own, paper, table_1
+from benchmark.results.figures import aggregate, own, paper, table_1
 from benchmark.results.figures.drawn import as_read
 from benchmark.results.figures.figure import Figure
 from benchmark.results.rows import table_text
 from benchmark.results.style import method_colours
 
-FIGURES: tuple[Figure, ...] = (*paper.FIGURES, *own.FIGURES)
+FIGURES: tuple[Figure, ...] = (*paper.FIGURES, *own.FIGURES, *aggregate.FIGURES)
 LEARNING_CURVES = "learning-curves"
 """The figure that README shows."""
 
