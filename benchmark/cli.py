@@ -24,6 +24,15 @@ examples:
 """
 
 
+class DefaultsWhereThereAreAny(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that says an option's default, but for switches and options that have none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for a mistake in the input, 128 + n for a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -77,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _verb(verbs: "Verbs", name: str, text: str, command: str) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(
-        name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = verbs.add_parser(name, help=text, description=text, formatter_class=DefaultsWhereThereAreAny)
     parser.set_defaults(command=command)
     return parser
 

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from benchmark.console import console, progress_bar
@@ -145,10 +146,14 @@ def _print_results(frame: "pd.DataFrame") -> None:
 def families(options: argparse.Namespace) -> None:
     """All families with their tasks and splits."""
     from benchmark import families as known
+    from benchmark.data.shipped import is_shipped
 
     for name in known.FAMILIES:
         one = known.family(name)
-        console.print(f"[bold]{one.id}[/bold]  {one.tasks} tasks, {one.parameter}", highlight=False)
+        untold = "" if is_shipped(one) else "  [no data yet]"
+        console.print(
+            f"[bold]{one.id}[/bold]  {one.tasks} tasks, {one.parameter}{escape(untold)}", highlight=False
+        )
         console.print(
             f"    observation {one.observation_size}, action {one.action_size}, horizon {one.horizon} steps of "
             f"{one.control_step:g} s",

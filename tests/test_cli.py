@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmark.cli import main
+
 PROJECT = Path(__file__).parents[1]
 TINY = ["--set", "hidden_size=8", "hidden_layers=2", "latent_size=4", "inner_batch=16", "outer_batch=16"]
 RUN = ["run", "--algo", "macaw", "--threads", "1", *TINY]
@@ -213,3 +215,15 @@ def test_anyones_method_is_checked_against_the_contract(tmp_path: Path) -> None:
     assert "BROKEN  adapts to any context" in done.stdout
     assert "BROKEN  resumes bit for bit" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_help_says_defaults_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in (["run"], ["data", "collect"], ["leaderboard"], ["sweep"]):
+        with pytest.raises(SystemExit):
+            main([*verb, "--help"])
+        said = capsys.readouterr().out
+        assert "(default: None)" not in said.replace("\n", " ")
+        assert "(default: False)" not in said
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    assert "(default: cheetah-dir)" in capsys.readouterr().out

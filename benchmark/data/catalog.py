@@ -16,7 +16,7 @@ import tomli_w
 from benchmark import families, files
 from benchmark.data.dataset import dataset_id
 from benchmark.data.references import Blind, References, Successes, returns_path
-from benchmark.data.shipped import fingerprint, is_in_a_file
+from benchmark.data.shipped import fingerprint, is_in_a_file, is_shipped
 from benchmark.data.snapshots import shipped_path
 from benchmark.errors import DataError
 from benchmark.families.family import Family
@@ -70,6 +70,12 @@ def has_entry(family: Family) -> bool:
 def entry(family: Family) -> Entry:
     """The family's entry; raises DataError where it is missing or damaged."""
     found = _read().get(family.id)
+    if found is None and not is_shipped(family):
+        raise DataError(
+            f"the behaviour of {family.name} is not trained yet, so it has no data. Train it: "
+            f"python -m benchmark data collect --family {family.name} (hours; see CONTRIBUTING.md), or choose a family "
+            "with a data card: python -m benchmark families."
+        )
     if found is None:
         raise DataError(
             f"{catalog_path()} has no entry for {family.id}: its data are not standardised yet. "

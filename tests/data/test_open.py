@@ -183,9 +183,13 @@ def test_names_there_are_not_get_a_hint(small_standard: Family) -> None:
 
 
 def test_what_is_not_standardised_says_how_to_make_it_so(small_standard: Family) -> None:
-    for arguments in (("cheetah-dir", "mixed", "full"), ("cheetah-vel",)):
-        with pytest.raises(DataError, match="data catalog --family"):
-            open_dataset(*arguments)
+    with pytest.raises(DataError, match="data catalog --family cheetah-dir"):
+        open_dataset("cheetah-dir", "mixed", "full")
+    with pytest.raises(DataError, match="cheetah-vel is not trained yet.*data collect --family cheetah-vel"):
+        open_dataset("cheetah-vel")
+    catalog.catalog_path().write_text("")
+    with pytest.raises(DataError, match="no entry for cheetah-dir-v1.*data catalog --family cheetah-dir"):
+        open_dataset("cheetah-dir")
 
 
 @pytest.mark.parametrize("damage", ["", "[cheetah-dir-v1]\n", "not toml", "cheetah-dir-v1 = 3\n", None])
