@@ -197,6 +197,11 @@ def check(options: argparse.Namespace) -> None:
     if options.steps < 2:
         raise ConfigError(f"--steps is {options.steps}; a loss can fall within 2 or more.")
     kind = find_algorithm(options.algo)
+    if kind.__module__.startswith("benchmark."):
+        raise ConfigError(
+            f"{kind.name} is a reference of the suite and no method: it looks up the experts of a run's train "
+            "tasks, which the contract's made-up data do not have."
+        )
     family = known.family(options.family)
     sizes = (family.observation_size, family.action_size, family.horizon)
     tasks = min(4, len(family.split("standard").train))

@@ -8,6 +8,7 @@ import torch
 
 from benchmark import families
 from benchmark.algorithm import AlgorithmConfig, FamilyDescription, Transitions
+from benchmark.cli import main
 from benchmark.data.dataset import Dataset
 from benchmark.data.open import record_standard
 from benchmark.data.shipped import shipped_behaviour
@@ -92,3 +93,10 @@ def test_scripts_and_made_up_data_are_refused() -> None:
         NearestExpert(AlgorithmConfig(), description(ml45), CPU, torch.Generator())
     with pytest.raises(AlgorithmError, match="not to be had without one"):
         method().update(None)  # type: ignore[arg-type]
+
+
+def test_it_is_no_subject_of_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "nearest-expert"]) == 2
+    said = capsys.readouterr()
+    assert "is a reference of the suite and no method" in said.err
+    assert "BROKEN" not in said.out
