@@ -46,6 +46,11 @@ class Recipe:
             )
         if self.seed < 0:
             raise ConfigError(f"collect: seed is {self.seed}; choose 0 or a larger whole number.")
+        if self.sac.n_step < 1 or not self.sac.reward_scale > 0 or not 0 <= self.sac.decay <= 1:
+            raise ConfigError(
+                f"collect: n_step is {self.sac.n_step}, reward_scale {self.sac.reward_scale} and decay "
+                f"{self.sac.decay}; n_step is at least 1, reward_scale above 0 and decay from 0 to 1."
+            )
         if self.sac.environments < 1 or self.steps % self.sac.environments:
             raise ConfigError(
                 f"collect: {self.steps} steps cannot be made by {self.sac.environments} environments at once; "

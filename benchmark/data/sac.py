@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.data.replay import Replay
+
 LOG_STD_CENTRE, LOG_STD_SPAN = -1.5, 3.5
 """The log standard deviation is centre + span * tanh(raw), so it lies in (-5, 2)."""
 
@@ -34,8 +36,14 @@ class SacConfig:
     """Transitions per agent and update."""
     learning_rate: float = 1e-3
     """Adam step size of critics, actor and temperature."""
+    decay: float = 0.0
+    """Share of the training life, at its end, over which the step size falls linearly to zero."""
     discount: float = 0.99
     """Discount factor."""
+    n_step: int = 1
+    """Rewards that a critic's target adds up before it looks at the target critics."""
+    reward_scale: float = 1.0
+    """Factor of the rewards that agents learn from: values of hundreds take small networks long to reach."""
     target_rate: float = 0.005
     """Step of the target critics towards the critics after every update."""
     initial_temperature: float = 0.2
@@ -190,24 +198,18 @@ class BatchedSac:
             "critics": self.critics.prepare_training(config.learning_rate),
             "temperature": self.temperature,
         }
-        # one replay row: observation, action, next observation, reward, terminated
-        self.replay = torch.zeros(agents, capacity, 2 * self.observations + actions + 2)
-        self._first_rows = (torch.arange(agents) * capacity)[:, None]
-        self.stored = self.updates = 0
+        self.replay = Replay(agents, capacity, self.observations, actions, config.n_step, config.discount)
+        self.updates = 0
 
     def remember(
-        self,
-        observations: Tensor,
-        actions: Tensor,
-        next_observations: Tensor,
-        rewards: Tensor,
-        terminated: Tensor,
-    ) -> None:
-        """Append transitions (agent, environment, ...) to the replay; the capacity must not be exceeded."""
-        pieces = (observations * self.scale, actions, next_observations * self.scale)
-        new = torch.cat([*pieces, rewards[..., None], terminated[..., None]], dim=-1)
-        self.replay[:, self.stored : self.stored + new.shape[1]] = new
-        self.stored += new.shape[1]
+        self, observations: Tensor, actions: Tensor, next_observations: Tensor, rewards: Tensor,
+        terminated: Tensor, ages: Tensor,
+    ) -> None:  # fmt: skip
+        """Append a step of every environment to the replay, see `Replay.append`; observations are raw."""
+        self.replay.append(
+            observations * self.scale, actions, next_observations * self.scale,
+            rewards * self.config.reward_scale, terminated, ages,
+        )  # fmt: skip
 
     def act(self, observations: Tensor) -> Tensor:
         """Stochastic actions: (agent, environment, observation) to (agent, environment, action)."""
@@ -229,18 +231,17 @@ class BatchedSac:
 
     def update(self) -> None:
         """One critic update, and every `actor_every`-th time one of actor and temperature."""
+        self._set_step_size()
         size, split = self.config.batch_size, self.observations + self.actions
-        rows = torch.randint(0, self.stored, (self.agents, size), generator=self.random) + self._first_rows
-        batch = self.replay.view(-1, self.replay.shape[2]).index_select(0, rows.view(-1))
-        batch = batch.view(self.agents, size, -1)
+        batch = self.replay.sample(size, self.random)
         inputs = batch[..., :-2].to(self.product_type)
-        rewards, continues = batch[..., -2:-1], 1 - batch[..., -1:]
+        rewards, bootstrap = batch[..., -2:-1], batch[..., -1:]
         next_observations = inputs[..., split:].contiguous()
         next_actions, next_log_probs, _ = self._sample(next_observations)
         pairs = torch.cat([next_observations, next_actions.to(self.product_type)], -1).repeat(2, 1, 1)
         values = self.targets.forward(pairs)[0].view(2, self.agents, size, 1).amin(0)
         values -= self.temperature.parameters.exp() * next_log_probs
-        target = torch.addcmul(rewards, continues, values, value=self.config.discount)
+        target = torch.addcmul(rewards, bootstrap, values)
         predicted, saved = self.critics.forward(inputs[..., :split].repeat(2, 1, 1))
         error = (predicted.view(2, self.agents, size, 1) - target).view(2 * self.agents, size, 1)
         self.critics.backward(error * (2.0 / size), saved)
@@ -250,6 +251,13 @@ class BatchedSac:
             self._update_actor(inputs[..., : self.observations].contiguous())
         self.targets.parameters.lerp_(self.critics.parameters, self.config.target_rate)
         self.targets.refresh()
+
+    def _set_step_size(self) -> None:
+        decay = self.config.decay
+        if decay:
+            fraction = min(1.0, (1 - self.replay.life) / decay)
+            for optimizer in self.optimizers.values():
+                optimizer.learning_rate = fraction * self.config.learning_rate
 
     def _update_actor(self, observations: Tensor) -> None:
         """Descend mean(temperature * log pi - min Q), then move the temperature to the target entropy."""
@@ -282,7 +290,7 @@ class BatchedSac:
         return {
             "optimizers": {name: adam.tensors() for name, adam in self.optimizers.items()},
             "targets": self.targets.parameters,
-            "replay": self.replay[:, : self.stored].clone(),
+            "replay": self.replay.rows[:, : self.replay.stored].clone(),
             "updates": self.updates,
             "random": self.random.get_state(),
         }
@@ -295,7 +303,6 @@ class BatchedSac:
         self.targets.parameters.copy_(state["targets"])
         for network in (self.actor, self.critics, self.targets):
             network.refresh()
-        self.stored = state["replay"].shape[1]
-        self.replay[:, : self.stored] = state["replay"]
+        self.replay.restore(state["replay"])
         self.updates = state["updates"]
         self.random.set_state(state["random"])

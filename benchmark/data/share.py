@@ -81,6 +81,7 @@ class Share:
             self._grouped(after.observations),
             self._grouped(after.rewards),
             self._grouped(after.terminated),
+            torch.from_numpy(self.ages).view(shape[:2]),
         )
         self.ages += 1
         self.returns += after.rewards

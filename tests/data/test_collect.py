@@ -73,8 +73,8 @@ def test_a_killed_share_goes_on_bit_for_bit(tmp_path: Path, recipe: Recipe) -> N
 def test_copies_of_an_environment_fill_the_replay_together(tmp_path: Path) -> None:
     share = Share(TOGETHER, 0, tmp_path)
     share.run(asked_to_stop=lambda: share.step >= 60)
-    assert (share.step, share.agents.stored, share.agents.updates) == (60, 60, 11)
-    replay = share.agents.replay[0, :60]
+    assert (share.step, share.agents.replay.stored, share.agents.updates) == (60, 60, 11)
+    replay = share.agents.replay.rows[0, :60]
     first = share.family.observation_size
     for row in range(0, 56, 4):  # a copy's next observation is what it sees in the next step
         assert torch.equal(
@@ -148,6 +148,14 @@ def test_impossible_recipes_are_refused() -> None:
         replace(TINY, seed=-1)
     with pytest.raises(ConfigError, match="100 steps cannot be made by 3 environments at once"):
         replace(TINY, sac=replace(SMALL, environments=3))
+    with pytest.raises(
+        ConfigError, match="n_step is 0, reward_scale 1.0 and decay 0.0; n_step is at least 1"
+    ):
+        replace(TINY, sac=replace(SMALL, n_step=0))
+    with pytest.raises(ConfigError, match="reward_scale nan"):
+        replace(TINY, sac=replace(SMALL, reward_scale=float("nan")))
+    with pytest.raises(ConfigError, match="decay 1.5"):
+        replace(TINY, sac=replace(SMALL, decay=1.5))
 
 
 @pytest.mark.parametrize("processes", [0, -1])

@@ -1,6 +1,7 @@
 """The behaviour agents: gradients written by hand agree with automatic differentiation, agents stay apart."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,12 +19,14 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def agents(product_type: torch.dtype = torch.float32, seed: int = 0) -> BatchedSac:
+def agents(
+    product_type: torch.dtype = torch.float32, seed: int = 0, config: SacConfig = CONFIG
+) -> BatchedSac:
     scale = np.linspace(0.5, 1.5, OBSERVATIONS)
-    sac = BatchedSac(AGENTS, scale, ACTIONS, 50, CONFIG, generator(seed), product_type)
-    sac.replay.normal_(generator=generator(9))
-    sac.replay[..., -1] = (sac.replay[..., -1] > 1).float()
-    sac.stored = 50
+    sac = BatchedSac(AGENTS, scale, ACTIONS, 50, config, generator(seed), product_type)
+    sac.replay.rows.normal_(generator=generator(9))
+    sac.replay.rows[..., -1] = 0.99 * (sac.replay.rows[..., -1] < 1)
+    sac.replay.stored = 50
     return sac
 
 
@@ -75,13 +78,13 @@ def test_critic_update_descends_the_bellman_error() -> None:
     random = reference.random
     first = torch.arange(AGENTS)[:, None] * 50
     rows = torch.randint(0, 50, (AGENTS, 8), generator=random) + first
-    batch = reference.replay.view(-1, reference.replay.shape[2])[rows]
+    batch = reference.replay.rows.view(-1, reference.replay.rows.shape[2])[rows]
     split = OBSERVATIONS + ACTIONS
     noise = torch.randn((AGENTS, 8, ACTIONS), generator=random)
     actions, log_probs = sampled(actor, batch[..., split:-2], noise)
     pairs = torch.cat([batch[..., split:-2], actions], -1).repeat(2, 1, 1)
     values = forward(reference.targets.masters, pairs).view(2, AGENTS, 8, 1).amin(0)
-    target = batch[..., -2:-1] + 0.99 * (1 - batch[..., -1:]) * (values - 0.2 * log_probs)
+    target = batch[..., -2:-1] + batch[..., -1:] * (values - 0.2 * log_probs)
     with torch.enable_grad():
         error = forward(critics, batch[..., :split].repeat(2, 1, 1)) - target.repeat(2, 1, 1)
         expected = torch.autograd.grad(error.square().mean(1).sum(), critics)
@@ -109,7 +112,7 @@ def test_actor_update_ascends_value_and_entropy() -> None:
 @torch.no_grad()
 def test_agents_learn_from_their_own_experience_only() -> None:
     one, other = agents(), agents()
-    other.replay[1].normal_(generator=generator(5))
+    other.replay.rows[1].normal_(generator=generator(5))
     for _ in range(4):
         one.update()
         other.update()
@@ -117,6 +120,19 @@ def test_agents_learn_from_their_own_experience_only() -> None:
         assert torch.equal(mine[0], theirs[0])
         assert torch.equal(mine[2], theirs[2])
     assert not torch.equal(one.actor_weights()[0][1], other.actor_weights()[0][1])
+
+
+@torch.no_grad()
+def test_step_size_falls_to_zero_at_the_end_of_life() -> None:
+    sac = agents(config=replace(CONFIG, decay=0.4))
+    for stored, fraction in ((20, 1.0), (30, 1.0), (40, 0.5), (50, 0.0)):
+        sac.replay.stored = stored
+        before = sac.actor.parameters.clone(), sac.critics.parameters.clone()
+        sac.update()
+        sac.update()
+        assert sac.critics.adam.learning_rate == pytest.approx(1e-3 * fraction)
+        moved = not torch.equal(before[0], sac.actor.parameters)
+        assert moved == (not torch.equal(before[1], sac.critics.parameters)) == (fraction > 0)
 
 
 @torch.no_grad()

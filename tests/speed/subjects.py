@@ -103,8 +103,8 @@ def behaviour(product_type: torch.dtype) -> Subject:
     agents = BatchedSac(
         20, CHEETAH.observation_scale, 6, 2000, SacConfig(), torch_stream(0, "speed"), product_type
     )
-    agents.replay.normal_(generator=agents.random)
-    agents.stored = 2000
+    agents.replay.rows.normal_(generator=agents.random)
+    agents.replay.stored = 2000
 
     def call() -> int:
         with torch.no_grad():
