@@ -1,5 +1,6 @@
 """Recipes: what determines the behaviour policies of a family, one TOML file each in `datasets/recipes/`."""
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -46,10 +47,10 @@ class Recipe:
             )
         if self.seed < 0:
             raise ConfigError(f"collect: seed is {self.seed}; choose 0 or a larger whole number.")
-        if self.sac.n_step < 1 or not self.sac.reward_scale > 0 or not 0 <= self.sac.decay <= 1:
+        if self.sac.n_step < 1 or not 0 < self.sac.reward_scale < math.inf or not 0 <= self.sac.decay <= 1:
             raise ConfigError(
                 f"collect: n_step is {self.sac.n_step}, reward_scale {self.sac.reward_scale} and decay "
-                f"{self.sac.decay}; n_step is at least 1, reward_scale above 0 and decay from 0 to 1."
+                f"{self.sac.decay}; n_step is at least 1, reward_scale finite and above 0 and decay from 0 to 1."
             )
         if self.sac.environments < 1 or self.steps % self.sac.environments:
             raise ConfigError(

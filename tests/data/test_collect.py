@@ -60,10 +60,15 @@ def assert_same(recipe: Recipe, out: Path, other: Path) -> None:
         assert all(torch.equal(one, two) for one, two in zip(mine, theirs, strict=True))
 
 
-@pytest.mark.parametrize("recipe", [TINY, TOGETHER], ids=["one environment", "four"])
+AHEAD = replace(TOGETHER, sac=replace(TOGETHER.sac, n_step=4, reward_scale=0.1, decay=0.5))
+
+
+@pytest.mark.parametrize(
+    "recipe", [TINY, TOGETHER, AHEAD], ids=["one environment", "four", "four steps ahead"]
+)
 def test_a_killed_share_goes_on_bit_for_bit(tmp_path: Path, recipe: Recipe) -> None:
     run(recipe, tmp_path / "whole")
-    run(recipe, tmp_path / "killed", stop=52 if recipe is TOGETHER else 50)
+    run(recipe, tmp_path / "killed", stop=50 if recipe is TINY else 52)
     assert (tmp_path / "killed" / "share-0.pt").exists()
     run(recipe, tmp_path / "killed")
     assert_same(recipe, tmp_path / "whole", tmp_path / "killed")
@@ -81,6 +86,19 @@ def test_copies_of_an_environment_fill_the_replay_together(tmp_path: Path) -> No
             replay[row : row + 4, first + 6 : 2 * first + 6], replay[row + 4 : row + 8, :first]
         )
     assert len({tuple(one.tolist()) for one in replay[:4, :first]}) == 4
+
+
+def test_rows_of_a_share_add_up_scaled_rewards_of_the_same_copy(tmp_path: Path) -> None:
+    rows = []
+    for recipe in (AHEAD, replace(AHEAD, sac=replace(AHEAD.sac, n_step=1, reward_scale=1.0))):
+        share = Share(recipe, 0, tmp_path)
+        for _ in range(3):  # random actions, the same for both
+            share.environment_step()
+        rows.append(share.agents.replay.rows[0, :12])
+    ahead, single = rows
+    returns = single[:4, -2] + 0.99 * single[4:8, -2] + 0.99**2 * single[8:, -2]
+    torch.testing.assert_close(ahead[:4, -2], 0.1 * returns)
+    torch.testing.assert_close(ahead[:4, -1], torch.full((4,), 0.99**3))
 
 
 def test_collecting_with_two_processes(tmp_path: Path) -> None:
@@ -154,6 +172,8 @@ def test_impossible_recipes_are_refused() -> None:
         replace(TINY, sac=replace(SMALL, n_step=0))
     with pytest.raises(ConfigError, match="reward_scale nan"):
         replace(TINY, sac=replace(SMALL, reward_scale=float("nan")))
+    with pytest.raises(ConfigError, match="reward_scale inf"):
+        replace(TINY, sac=replace(SMALL, reward_scale=float("inf")))
     with pytest.raises(ConfigError, match="decay 1.5"):
         replace(TINY, sac=replace(SMALL, decay=1.5))
 
