@@ -103,13 +103,14 @@ def test_a_driver_that_is_killed_then_interrupted_goes_on(
 ) -> None:
     out = tmp_path / "out"
 
-    def steps() -> int:
-        return sum(json.loads(one.read_text())["step"] for one in checkpoints(out))
+    def steps() -> list[int]:
+        return [json.loads(one.read_text())["step"] for one in checkpoints(out)]
 
+    saved: set[int] = set()
     for number, status in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
-        before = steps()
+        before = sum(steps())
         with driver(str(experiment), "--out", str(out), "--workers", "1") as process:
-            wait_until(lambda before=before: steps() > before, "a checkpoint")
+            wait_until(lambda before=before: sum(steps()) > before, "a checkpoint")
             workers = workers_of(process.pid)
             if number == signal.SIGINT:
                 os.killpg(process.pid, number)  # as a terminal does: to the workers as well
@@ -119,9 +120,8 @@ def test_a_driver_that_is_killed_then_interrupted_goes_on(
         assert process.returncode == status
         assert "Traceback" not in errors
         wait_until(lambda workers=workers: not any(running(one) for one in workers), "the workers end")
-        assert (
-            steps() % 10 or steps() > 250
-        )  # the step under way was saved, not only those of the evaluations
+        saved |= {step for step in steps() if step % 50 and step < 210}
+    assert saved  # the steps under way, not only those of the evaluations
     assert f"{out} holds its checkpoint. The same command goes on." in errors
     assert main(["sweep", str(experiment), "--out", str(out), "--workers", "2"]) == 0
     assert_same(out, undisturbed)
