@@ -98,16 +98,32 @@ def _what(family: Family) -> str:
         f"Offline data of {family.tasks} tasks of one body, numbered from 0. A task's parameter is: "
         f"{family.parameter}. Observations have {family.observation_size} numbers, actions "
         f"{family.action_size} in (-1, 1); an episode is truncated after {family.horizon} steps of "
-        f"{family.control_step:g} s. For each task one agent was trained from scratch on that task alone; "
+        f"{family.control_step:g} s. For each task one agent was trained from scratch {_on_what(family)}; "
         "the data are what it did, from its first random actions to the expert it became. Each transition "
         "also has the log-density of its action under the behaviour that took it, and each episode the "
         "number of that behaviour (`snapshot`).\n"
     )
 
 
+def _on_what(family: Family) -> str:
+    recipe = read_recipe(recipe_path(family.name))
+    if not recipe.sac.shared:
+        return "on that task alone"
+    together = len(recipe.tasks_of_share(0))
+    return (
+        "on that task's experience, but not alone: the agents of "
+        f"{together} tasks trained one actor and one pair of critics together, in which only the biases of the first "
+        "layer, and the temperature, are an agent's own"
+    )
+
+
 def _recorded(family: Family, snapshots: Snapshots, known: catalog.Entry) -> str:
     recipe = read_recipe(recipe_path(family.name))
-    settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in asdict(recipe.sac).items())
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {value:g}"
+        for name, value in asdict(recipe.sac).items()
+        if name != "shared"
+    )
     return (
         "## How it was recorded\n\n"
         f"1. **Training.** One soft actor-critic agent per task ({settings}), {recipe.steps:,} "
@@ -209,8 +225,8 @@ def _trained_for_long(family: Family, known: catalog.Entry) -> list[str]:
         "the expert's share",
     ]
     return [
-        "## Against agents trained for long\n\nSome tasks were trained much longer, with larger networks "
-        f"(`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
+        "## Against agents trained for long\n\nSome tasks were trained each on its own and much longer, with larger "
+        f"networks (`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
         f"{np.mean(shares):.0f} % on average over these tasks, {min(shares):.0f} % at least.\n\n"
         + table(head, lines)
     ]
@@ -239,6 +255,15 @@ def _blind(family: Family, known: catalog.Entry) -> str:
     )
 
 
+def _alike(family: Family) -> str:
+    if not read_recipe(recipe_path(family.name)).sac.shared:
+        return ""
+    return (
+        "- Agents that share networks behave more alike than agents trained apart would: what one task's agent finds, "
+        "the others find soon.\n"
+    )
+
+
 def _licence_and_limits(family: Family, known: catalog.Entry) -> str:
     weakest = int(np.argmin(known.references.expert))
     return (
@@ -247,6 +272,7 @@ def _licence_and_limits(family: Family, known: catalog.Entry) -> str:
         "- These are not the data that Mitchell et al. (2021) released: same tasks, other agents.\n"
         "- One agent per task, one training seed. The lowest expert return is "
         f"{number(known.references.expert[weakest])} (task {weakest}).\n"
+        f"{_alike(family)}"
         "- `mixed` is a training life in as many stages as there are snapshots; between two of them "
         "behaviour does not drift.\n"
         "- Behaviour learns fast: most of a life, by time, is already competent, see the shares above.\n"

@@ -1,10 +1,9 @@
-"""Many soft actor-critic agents as one batched network, with a hand-written backward pass.
+"""Many soft actor-critic agents, one for each task, as one batch.
 
 Haarnoja et al., "Soft Actor-Critic Algorithms and Applications" (2018): twin critics, automatic temperature. Agent
-i of the batch learns task i alone, from its own replay; nothing is shared. All parameters of a kind lie in one flat
-buffer, so that one fused Adam step updates every agent; where the processor multiplies bfloat16, matrix products
-use it, except in the last layers, and the master weights stay float32. Written without autograd because the batch
-of small networks is bound by the number of operations, not by arithmetic.
+i of the batch acts in task i alone and learns from its own replay with its own temperature. Its networks are its own
+as well, or, with `shared`, one actor and one pair of critics that all agents train together and in which only the
+first layer's biases are an agent's own. The gradients are written by hand, see `networks.py`.
 """
 
 import math
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.data.networks import Adam, BatchedMLP, native_bfloat16
 from benchmark.data.replay import Replay
 
 LOG_STD_CENTRE, LOG_STD_SPAN = -1.5, 3.5
@@ -52,125 +52,12 @@ class SacConfig:
     """Critic updates per actor and temperature update."""
     random_steps: int = 1000
     """Environment steps of uniformly random actions before learning begins."""
-
-
-def native_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices itself."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return capability.startswith("AVX512") and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-class Adam:
-    """One fused Adam over one flat parameter buffer."""
-
-    def __init__(self, parameters: Tensor, learning_rate: float) -> None:
-        self.parameters, self.learning_rate = parameters, learning_rate
-        self.gradient = torch.zeros_like(parameters)
-        self.first = torch.zeros_like(parameters)
-        self.second = torch.zeros_like(parameters)
-        self.count = torch.zeros(())
-
-    def step(self) -> None:
-        """Update the parameters from `gradient`."""
-        self.count += 1
-        torch._fused_adam_(
-            [self.parameters], [self.gradient], [self.first], [self.second], [], [self.count],
-            lr=self.learning_rate, beta1=0.9, beta2=0.999, weight_decay=0.0, eps=1e-8,
-            amsgrad=False, maximize=False,
-        )  # fmt: skip
-
-    def tensors(self) -> dict[str, Tensor]:
-        """What resuming needs, by reference."""
-        return {
-            "parameters": self.parameters,
-            "first": self.first,
-            "second": self.second,
-            "count": self.count,
-        }
-
-
-class BatchedMLP:
-    """`networks` perceptrons of two hidden ReLU layers; inputs (network, batch, feature)."""
-
-    def __init__(
-        self, networks: int, sizes: tuple[int, int, int, int], product_type: torch.dtype,
-        random: torch.Generator, output_scale: float = 1.0,
-    ) -> None:  # fmt: skip
-        self.shapes = [
-            (networks, rows, columns)
-            for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
-            for rows, columns in ((inputs, outputs), (1, outputs))
-        ]
-        self.parameters = torch.zeros(sum(math.prod(shape) for shape in self.shapes))
-        self.masters = self._views(self.parameters)
-        for index, tensor in enumerate(self.masters):
-            scale = output_scale if index >= 4 else 1.0
-            tensor.uniform_(-1, 1, generator=random).mul_(scale / math.sqrt(sizes[index // 2]))
-        self.low = product_type != torch.float32
-        self.product_type = product_type
-        self._working = self.parameters.to(product_type) if self.low else self.parameters
-        self.weights = self._views(self._working)
-
-    def _views(self, flat: Tensor) -> list[Tensor]:
-        pieces = torch.split(flat, [math.prod(shape) for shape in self.shapes])
-        return [piece.view(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
-
-    def prepare_training(self, learning_rate: float) -> Adam:
-        """The optimizer of these parameters; `backward` writes into its gradient."""
-        self.adam = Adam(self.parameters, learning_rate)
-        self._gradient = torch.zeros_like(self._working) if self.low else self.adam.gradient
-        self._gradients = self._views(self._gradient)
-        return self.adam
-
-    def refresh(self) -> None:
-        """Bring the working copy up to date after the master weights changed."""
-        if self.low:
-            self._working.copy_(self.parameters)
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """Outputs in float32 and what `backward` needs."""
-        w1, b1, w2, b2, w3, b3 = self.weights
-        hidden1 = torch.baddbmm(b1, inputs, w1).relu_()
-        hidden2 = torch.baddbmm(b2, hidden1, w2).relu_()
-        if self.low:
-            output = torch.baddbmm(self.masters[5], hidden2.float(), self.masters[4])
-        else:
-            output = torch.baddbmm(b3, hidden2, w3)
-        return output, (inputs, hidden1, hidden2)
-
-    def _hidden_gradients(self, output_gradient: Tensor, saved: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        _, hidden1, hidden2 = saved
-        second = torch.bmm(output_gradient, self.weights[4].transpose(1, 2))
-        second = torch.ops.aten.threshold_backward(second, hidden2, 0)
-        first = torch.bmm(second, self.weights[2].transpose(1, 2))
-        return torch.ops.aten.threshold_backward(first, hidden1, 0), second
-
-    def backward(self, output_gradient: Tensor, saved: tuple[Tensor, Tensor, Tensor]) -> None:
-        """Write the gradient of all parameters into the optimizer."""
-        inputs, hidden1, hidden2 = saved
-        last = output_gradient.to(self.product_type)
-        first, second = self._hidden_gradients(last, saved)
-        for index, (layer_input, gradient) in enumerate(
-            ((inputs, first), (hidden1, second), (hidden2, last))
-        ):
-            torch.bmm(layer_input.transpose(1, 2), gradient, out=self._gradients[2 * index])
-            torch.sum(gradient, 1, keepdim=True, out=self._gradients[2 * index + 1])
-        if self.low:
-            self.adam.gradient.copy_(self._gradient)
-
-    def input_gradient(self, output_gradient: Tensor, saved: tuple[Tensor, ...], start: int) -> Tensor:
-        """Gradient of the inputs from feature `start` on, in float32."""
-        first, _ = self._hidden_gradients(output_gradient.to(self.product_type), saved)
-        return torch.bmm(first, self.weights[0][:, start:].transpose(1, 2)).float()
-
-    def update(self) -> None:
-        """One Adam step from the gradient that `backward` left."""
-        self.adam.step()
-        self.refresh()
+    shared: bool = False
+    """Whether the agents of a share train one actor and one pair of critics together, see the module's text."""
 
 
 class BatchedSac:
-    """`agents` independent soft actor-critic agents; see the module's text."""
+    """`agents` soft actor-critic agents; see the module's text."""
 
     def __init__(
         self, agents: int, observation_scale: NDArray[np.float64], actions: int, capacity: int,
@@ -186,9 +73,10 @@ class BatchedSac:
         narrow, wide = config.actor_hidden_size, config.critic_hidden_size
         actor_sizes = (self.observations, narrow, narrow, 2 * actions)
         critic_sizes = (self.observations + actions, wide, wide, 1)
-        self.actor = BatchedMLP(agents, actor_sizes, product_type, random, output_scale=0.1)
-        self.critics = BatchedMLP(2 * agents, critic_sizes, product_type, random)
-        self.targets = BatchedMLP(2 * agents, critic_sizes, product_type, random)
+        networks, tasks = (1, agents) if config.shared else (agents, 1)
+        self.actor = BatchedMLP(networks, actor_sizes, product_type, random, 0.1, tasks)
+        self.critics = BatchedMLP(2 * networks, critic_sizes, product_type, random, tasks=tasks)
+        self.targets = BatchedMLP(2 * networks, critic_sizes, product_type, random, tasks=tasks)
         self.targets.parameters.copy_(self.critics.parameters)
         self.targets.refresh()
         log_temperature = torch.full((agents, 1, 1), math.log(config.initial_temperature))
@@ -281,9 +169,10 @@ class BatchedSac:
         self.temperature.step()
 
     def actor_weights(self) -> list[Tensor]:
-        """The actors' w1, b1, w2, b2, w3, b3, for observations that are *not* scaled; float32 copies."""
+        """The agents' w1, b1, w2, b2, w3, b3, for observations that are *not* scaled; float32 copies."""
         w1, *rest = self.actor.masters
-        return [w1 * self.scale[:, None], *(tensor.clone() for tensor in rest)]
+        each = [w1 * self.scale[:, None], *rest]
+        return [weight.expand(self.agents, -1, -1).clone() for weight in each]
 
     def state(self) -> dict[str, Any]:
         """Everything resuming needs."""

@@ -83,6 +83,17 @@ def test_a_card_follows_what_it_describes(with_recipe: Family) -> None:
     assert card.card_text(with_recipe) != text
 
 
+def test_a_card_says_which_agents_trained_together(with_recipe: Family) -> None:
+    apart = card.card_text(with_recipe)
+    assert "on that task alone;" in apart
+    assert "shared" not in apart
+    path = recipe_path("cheetah-dir")
+    path.write_text(path.read_text() + "shared = true\n")
+    together = card.card_text(with_recipe)
+    assert "the agents of 2 tasks trained one actor and one pair of critics together" in together
+    assert "on that task alone" not in together
+
+
 def test_a_damaged_recipe_is_named(with_recipe: Family) -> None:
     path = recipe_path("cheetah-dir")
     for damage in ("", "steps = 3\n", "not toml", "steps = 3\nsac = 4\n"):

@@ -61,10 +61,11 @@ def assert_same(recipe: Recipe, out: Path, other: Path) -> None:
 
 
 AHEAD = replace(TOGETHER, sac=replace(TOGETHER.sac, n_step=4, reward_scale=0.1, decay=0.5))
+SHARED = replace(AHEAD, shares=1, sac=replace(AHEAD.sac, shared=True))
 
 
 @pytest.mark.parametrize(
-    "recipe", [TINY, TOGETHER, AHEAD], ids=["one environment", "four", "four steps ahead"]
+    "recipe", [TINY, TOGETHER, AHEAD, SHARED], ids=["one environment", "four", "four steps ahead", "shared"]
 )
 def test_a_killed_share_goes_on_bit_for_bit(tmp_path: Path, recipe: Recipe) -> None:
     run(recipe, tmp_path / "whole")
@@ -99,6 +100,13 @@ def test_rows_of_a_share_add_up_scaled_rewards_of_the_same_copy(tmp_path: Path) 
     returns = single[:4, -2] + 0.99 * single[4:8, -2] + 0.99**2 * single[8:, -2]
     torch.testing.assert_close(ahead[:4, -2], 0.1 * returns)
     torch.testing.assert_close(ahead[:4, -1], torch.full((4,), 0.99**3))
+
+
+def test_agents_that_share_differ_in_their_first_biases_alone(tmp_path: Path) -> None:
+    weights = collect(SHARED, tmp_path, processes=1).weights
+    assert len(weights["w1"]) == 2
+    for name, both in weights.items():
+        assert (both[0] == both[1]).all() == (name != "b1")
 
 
 def test_collecting_with_two_processes(tmp_path: Path) -> None:

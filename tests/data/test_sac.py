@@ -8,10 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.data.sac import LOG_STD_CENTRE, LOG_STD_SPAN, BatchedMLP, BatchedSac, SacConfig
+from benchmark.data.networks import BatchedMLP
+from benchmark.data.sac import LOG_STD_CENTRE, LOG_STD_SPAN, BatchedSac, SacConfig
 from benchmark.data.snapshots import Snapshots
 
 CONFIG = SacConfig(actor_hidden_size=16, critic_hidden_size=16, batch_size=8, random_steps=5)
+SHARED = replace(CONFIG, shared=True)
+BOTH = pytest.mark.parametrize("config", [CONFIG, SHARED], ids=["apart", "shared"])
 AGENTS, OBSERVATIONS, ACTIONS = 3, 5, 2
 
 
@@ -31,7 +34,7 @@ def agents(
 
 
 def forward(weights: list[Tensor], inputs: Tensor) -> Tensor:
-    w1, b1, w2, b2, w3, b3 = weights
+    w1, b1, w2, b2, w3, b3 = (each.repeat_interleave(len(inputs) // len(each), 0) for each in weights)
     hidden = torch.relu(torch.baddbmm(b1, inputs, w1))
     return torch.baddbmm(b3, torch.relu(torch.baddbmm(b2, hidden, w2)), w3)
 
@@ -55,8 +58,10 @@ def sampled(weights: list[Tensor], inputs: Tensor, noise: Tensor) -> tuple[Tenso
     return actions, (gaussian - torch.log(1 - actions**2 + 1e-6)).sum(-1, keepdim=True)
 
 
-def test_network_gradients() -> None:
-    network = BatchedMLP(AGENTS, (OBSERVATIONS, 16, 16, 3), torch.float32, generator())
+@pytest.mark.parametrize("tasks", [1, AGENTS])
+def test_network_gradients(tasks: int) -> None:
+    sizes = (OBSERVATIONS, 16, 16, 3)
+    network = BatchedMLP(AGENTS // tasks, sizes, torch.float32, generator(), tasks=tasks)
     network.prepare_training(1e-3)
     inputs = torch.randn(AGENTS, 8, OBSERVATIONS, generator=generator(1)).requires_grad_()
     upstream = torch.randn(AGENTS, 8, 3, generator=generator(2))
@@ -70,9 +75,19 @@ def test_network_gradients() -> None:
     torch.testing.assert_close(network.input_gradient(upstream, saved, 2), expected[-1][..., 2:])
 
 
+def test_agents_that_share_are_one_network_told_the_task() -> None:
+    network = BatchedMLP(1, (OBSERVATIONS, 16, 16, 3), torch.float32, generator(), tasks=AGENTS)
+    w1, b1, *rest = network.masters
+    inputs = torch.randn(AGENTS, 8, OBSERVATIONS, generator=generator(1))
+    told = torch.cat([inputs, torch.eye(AGENTS)[:, None].expand(-1, 8, -1)], -1)
+    one = [torch.cat([w1, b1.view(1, AGENTS, 16)], 1), torch.zeros(1, 1, 16), *rest]
+    torch.testing.assert_close(network.forward(inputs)[0], forward(one, told))
+
+
+@BOTH
 @torch.no_grad()
-def test_critic_update_descends_the_bellman_error() -> None:
-    sac, reference = agents(), agents()
+def test_critic_update_descends_the_bellman_error(config: SacConfig) -> None:
+    sac, reference = agents(config=config), agents(config=config)
     critics, actor = leaves(reference.critics), [tensor.clone() for tensor in reference.actor.masters]
     sac.update()
     random = reference.random
@@ -91,9 +106,10 @@ def test_critic_update_descends_the_bellman_error() -> None:
     assert_gradient(sac.critics, list(expected))
 
 
+@BOTH
 @torch.no_grad()
-def test_actor_update_ascends_value_and_entropy() -> None:
-    sac = agents()
+def test_actor_update_ascends_value_and_entropy(config: SacConfig) -> None:
+    sac = agents(config=config)
     inputs = torch.randn(AGENTS, 8, OBSERVATIONS, generator=generator(4))
     actor, critics = leaves(sac.actor), [tensor.clone() for tensor in sac.critics.masters]
     copy = torch.Generator()
@@ -145,10 +161,11 @@ def test_bfloat16_products_stay_near_float32() -> None:
     assert rough.critics.parameters.dtype == torch.float32
 
 
+@BOTH
 @pytest.mark.parametrize("product_type", [torch.float32, torch.bfloat16])
 @torch.no_grad()
-def test_resuming_is_exact(product_type: torch.dtype) -> None:
-    whole, second = agents(product_type), agents(product_type, seed=1)
+def test_resuming_is_exact(product_type: torch.dtype, config: SacConfig) -> None:
+    whole, second = agents(product_type, config=config), agents(product_type, seed=1, config=config)
     for _ in range(3):
         whole.update()
     second.load_state(whole.state())
@@ -159,9 +176,11 @@ def test_resuming_is_exact(product_type: torch.dtype) -> None:
         assert torch.equal(mine, theirs)
 
 
+@BOTH
 @torch.no_grad()
-def test_snapshots_act_like_the_agents_on_raw_observations() -> None:
-    sac = agents()
+def test_snapshots_act_like_the_agents_on_raw_observations(config: SacConfig) -> None:
+    sac = agents(config=config)
+    sac.actor.masters[1].normal_(generator=generator(8))  # agents that share differ in these biases alone
     weights = [[[tensor[agent] for tensor in sac.actor_weights()]] for agent in range(AGENTS)]
     shipped = Snapshots.from_weights("made-up-v1", (10,), 5, weights)
     observations = torch.randn(AGENTS, 4, OBSERVATIONS, generator=generator(6))
