@@ -15,7 +15,7 @@ from benchmark.data import card_scripts, catalog
 from benchmark.data.dataset import SIZES, Progress, dataset_id, no_progress
 from benchmark.data.long_trained import last_returns, long_path, read_long
 from benchmark.data.markdown import number, table
-from benchmark.data.recipe import read_recipe, recipe_path
+from benchmark.data.recipe import Recipe, read_recipe, recipe_path
 from benchmark.data.references import SnapshotReturns, medium_snapshots, read_snapshot_returns, returns_path
 from benchmark.data.scripts import Scripts
 from benchmark.data.shipped import shipped_behaviour
@@ -69,13 +69,14 @@ def card_text(family: Family) -> str:
         ]
     else:
         assert isinstance(behaviour, Snapshots)
-        before = [_what(family), _recorded(family, behaviour, known)]
+        recipe = read_recipe(recipe_path(family.name))
+        before = [_what(family, recipe), _recorded(behaviour, known, recipe)]
         after = [
             _life(behaviour, rows),
             _references(family, known, rows),
             *_trained_for_long(family, known),
             _blind(family, known),
-            _licence_and_limits(family, known),
+            _licence_and_limits(known, recipe),
         ]
     return "\n".join([*head, *before, *middle, *after])
 
@@ -92,45 +93,40 @@ def families_table() -> str:
     return table(["family", "tasks", "horizon", "task parameter", "data"], lines)
 
 
-def _what(family: Family) -> str:
+def _what(family: Family, recipe: Recipe) -> str:
     return (
         "## What\n\n"
         f"Offline data of {family.tasks} tasks of one body, numbered from 0. A task's parameter is: "
         f"{family.parameter}. Observations have {family.observation_size} numbers, actions "
         f"{family.action_size} in (-1, 1); an episode is truncated after {family.horizon} steps of "
-        f"{family.control_step:g} s. For each task one agent was trained from scratch {_on_what(family)}; "
+        f"{family.control_step:g} s. For each task one agent was trained from scratch {_on_what(recipe)}; "
         "the data are what it did, from its first random actions to the expert it became. Each transition "
         "also has the log-density of its action under the behaviour that took it, and each episode the "
         "number of that behaviour (`snapshot`).\n"
     )
 
 
-def _on_what(family: Family) -> str:
-    recipe = read_recipe(recipe_path(family.name))
+def _on_what(recipe: Recipe) -> str:
     if not recipe.sac.shared:
         return "on that task alone"
-    together = len(recipe.tasks_of_share(0))
+    sizes = sorted({len(recipe.tasks_of_share(number)) for number in range(recipe.shares)})
     return (
-        "on that task's experience, but not alone: the agents of "
-        f"{together} tasks trained one actor and one pair of critics together, in which only the biases of the first "
-        "layer, and the temperature, are an agent's own"
+        f"on that task's experience, but not alone: the agents of {' or '.join(map(str, sizes))} tasks trained one "
+        "actor and one pair of critics together, in which only the biases of the first layer, and the temperature, "
+        "are an agent's own"
     )
 
 
-def _recorded(family: Family, snapshots: Snapshots, known: catalog.Entry) -> str:
-    recipe = read_recipe(recipe_path(family.name))
-    settings = ", ".join(
-        f"{name.replace('_', ' ')} {value:g}"
-        for name, value in asdict(recipe.sac).items()
-        if name != "shared"
-    )
+def _recorded(snapshots: Snapshots, known: catalog.Entry, recipe: Recipe) -> str:
+    agents = {name: value for name, value in asdict(recipe.sac).items() if name != "shared"}
+    settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in agents.items())
     return (
         "## How it was recorded\n\n"
         f"1. **Training.** One soft actor-critic agent per task ({settings}), {recipe.steps:,} "
-        f"environment steps each: `python -m benchmark data collect --family {family.name}`, which reads "
-        f"`datasets/recipes/{family.name}.toml`. Another processor gives other agents.\n"
+        f"environment steps each: `python -m benchmark data collect --family {recipe.family}`, which reads "
+        f"`datasets/recipes/{recipe.family}.toml`. Another processor gives other agents.\n"
         f"2. **Snapshots.** After {_listed(snapshots.steps)} steps the actors were saved, in 16-bit weights: "
-        f"`datasets/snapshots/{family.name}.safetensors` (SHA-256 `{known.snapshots}`).\n"
+        f"`datasets/snapshots/{recipe.family}.safetensors` (SHA-256 `{known.snapshots}`).\n"
         f"3. **Recording.** The snapshots' stochastic policies acted in MuJoCo {known.mujoco}, with random "
         "numbers that depend on task, snapshot and episode alone, and actions on a grid of 2^-12. Recording "
         "is bit-for-bit reproducible: the content hashes below are checked after recording and whenever the "
@@ -227,7 +223,7 @@ def _trained_for_long(family: Family, known: catalog.Entry) -> list[str]:
     return [
         "## Against agents trained for long\n\nSome tasks were trained each on its own and much longer, with larger "
         f"networks (`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
-        f"{np.mean(shares):.0f} % on average over these tasks, {min(shares):.0f} % at least.\n\n"
+        f"{np.mean(shares):.1f} % on average over these tasks, {min(shares):.1f} % at least.\n\n"
         + table(head, lines)
     ]
 
@@ -255,16 +251,11 @@ def _blind(family: Family, known: catalog.Entry) -> str:
     )
 
 
-def _alike(family: Family) -> str:
-    if not read_recipe(recipe_path(family.name)).sac.shared:
-        return ""
-    return (
-        "- Agents that share networks behave more alike than agents trained apart would: what one task's agent finds, "
-        "the others find soon.\n"
+def _licence_and_limits(known: catalog.Entry, recipe: Recipe) -> str:
+    alike = (
+        "- Agents that share networks may behave more alike than agents trained apart; compare the blind "
+        "reference with the tasks' own experts, above.\n"
     )
-
-
-def _licence_and_limits(family: Family, known: catalog.Entry) -> str:
     weakest = int(np.argmin(known.references.expert))
     return (
         "## Licence\n\nMIT, as the project.\n\n"
@@ -272,7 +263,7 @@ def _licence_and_limits(family: Family, known: catalog.Entry) -> str:
         "- These are not the data that Mitchell et al. (2021) released: same tasks, other agents.\n"
         "- One agent per task, one training seed. The lowest expert return is "
         f"{number(known.references.expert[weakest])} (task {weakest}).\n"
-        f"{_alike(family)}"
+        f"{alike if recipe.sac.shared else ''}"
         "- `mixed` is a training life in as many stages as there are snapshots; between two of them "
         "behaviour does not drift.\n"
         "- Behaviour learns fast: most of a life, by time, is already competent, see the shares above.\n"

@@ -126,5 +126,5 @@ def _check_names(found: dict[str, object], kind: type) -> None:
             raise ValueError(f"unknown setting '{name}'")
         wanted = known[name].type
         kinds: Any = {float: (int, float), list[int]: list}
-        if not isinstance(value, kinds.get(wanted, wanted)):
+        if not isinstance(value, kinds.get(wanted, wanted)) or isinstance(value, bool) != (wanted is bool):
             raise ValueError(f"{name} = {value!r} is not of type {getattr(wanted, '__name__', wanted)}")

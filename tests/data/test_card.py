@@ -92,6 +92,8 @@ def test_a_card_says_which_agents_trained_together(with_recipe: Family) -> None:
     together = card.card_text(with_recipe)
     assert "the agents of 2 tasks trained one actor and one pair of critics together" in together
     assert "on that task alone" not in together
+    assert "compare the blind reference with the tasks' own experts" in together
+    assert "compare the blind reference" not in apart
 
 
 def test_a_damaged_recipe_is_named(with_recipe: Family) -> None:

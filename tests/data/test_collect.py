@@ -174,14 +174,11 @@ def test_impossible_recipes_are_refused() -> None:
         replace(TINY, seed=-1)
     with pytest.raises(ConfigError, match="100 steps cannot be made by 3 environments at once"):
         replace(TINY, sac=replace(SMALL, environments=3))
-    with pytest.raises(
-        ConfigError, match="n_step is 0, reward_scale 1.0 and decay 0.0; n_step is at least 1"
-    ):
+    with pytest.raises(ConfigError, match="n_step is 0, reward_scale 1.0 and decay 0.0; n_step is at least"):
         replace(TINY, sac=replace(SMALL, n_step=0))
-    with pytest.raises(ConfigError, match="reward_scale nan"):
-        replace(TINY, sac=replace(SMALL, reward_scale=float("nan")))
-    with pytest.raises(ConfigError, match="reward_scale inf"):
-        replace(TINY, sac=replace(SMALL, reward_scale=float("inf")))
+    for scale in (float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match=f"reward_scale {scale}"):
+            replace(TINY, sac=replace(SMALL, reward_scale=scale))
     with pytest.raises(ConfigError, match="decay 1.5"):
         replace(TINY, sac=replace(SMALL, decay=1.5))
 
@@ -203,6 +200,7 @@ def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         ("step = 3", "unknown setting 'step'"),
         ("steps = 'many'", "steps = 'many' is not of type int"),
+        ("[sac]\ndecay = true", "decay = True is not of type float"),
         ("steps = 100\n[sac]\nbatch = 3", "unknown setting 'batch'"),
         ("steps = 100", "more than 1000 steps"),
         ("steps", "missing or damaged"),
