@@ -58,7 +58,7 @@ def test_the_card_says_what_share_the_experts_reach(tmp_path: Path, monkeypatch:
     write_long(tmp_path / "long.csv", [LongReturn(3, 10, 0.0), LongReturn(3, 20, twice)])
     assert "trained for long" not in card.card_text(FAMILY)
     monkeypatch.setattr(card, "long_path", lambda name: tmp_path / "long.csv")
-    assert "50 % on average over these tasks, 50 % at least" in card.card_text(FAMILY)
+    assert "50.0 % on average over these tasks, 50.0 % at least" in card.card_text(FAMILY)
 
 
 def test_the_command_trains_measures_and_says_where(
