@@ -107,23 +107,32 @@ def _what(family: Family, recipe: Recipe) -> str:
 
 
 def _on_what(recipe: Recipe) -> str:
+    sizes = sorted({len(recipe.tasks_of_share(number)) for number in range(recipe.shares)})
+    together = " or ".join(map(str, sizes))
+    if recipe.sac.turned:
+        return (
+            f"on that task's experience, but not alone: one agent acts in {together} tasks at once, seen in their "
+            "frames (turned and moved, so that all are one task), and each task has the agent turned back into its "
+            "own frame"
+        )
     if not recipe.sac.shared:
         return "on that task alone"
-    sizes = sorted({len(recipe.tasks_of_share(number)) for number in range(recipe.shares)})
     return (
-        f"on that task's experience, but not alone: the agents of {' or '.join(map(str, sizes))} tasks trained one "
-        "actor and one pair of critics together, in which only the biases of the first layer, and the temperature, "
-        "are an agent's own"
+        f"on that task's experience, but not alone: the agents of {together} tasks trained one actor and one pair of "
+        "critics together, in which only the biases of the first layer, and the temperature, are an agent's own"
     )
 
 
 def _recorded(snapshots: Snapshots, known: catalog.Entry, recipe: Recipe) -> str:
-    agents = {name: value for name, value in asdict(recipe.sac).items() if name != "shared"}
-    settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in agents.items())
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {value:g}"
+        for name, value in asdict(recipe.sac).items()
+        if not isinstance(value, bool)
+    )
     return (
         "## How it was recorded\n\n"
-        f"1. **Training.** One soft actor-critic agent per task ({settings}), {recipe.steps:,} "
-        f"environment steps each: `python -m benchmark data collect --family {recipe.family}`, which reads "
+        f"1. **Training.** Soft actor-critic agents ({settings}), {recipe.steps:,} "
+        f"environment steps in each task: `python -m benchmark data collect --family {recipe.family}`, which reads "
         f"`datasets/recipes/{recipe.family}.toml`. Another processor gives other agents.\n"
         f"2. **Snapshots.** After {_listed(snapshots.steps)} steps the actors were saved, in 16-bit weights: "
         f"`datasets/snapshots/{recipe.family}.safetensors` (SHA-256 `{known.snapshots}`).\n"
@@ -253,7 +262,7 @@ def _blind(family: Family, known: catalog.Entry) -> str:
 
 def _licence_and_limits(known: catalog.Entry, recipe: Recipe) -> str:
     alike = (
-        "- Agents that share networks may behave more alike than agents trained apart; compare the blind "
+        "- Agents that trained together may behave more alike than agents trained apart; compare the blind "
         "reference with the tasks' own experts, above.\n"
     )
     weakest = int(np.argmin(known.references.expert))
@@ -261,9 +270,9 @@ def _licence_and_limits(known: catalog.Entry, recipe: Recipe) -> str:
         "## Licence\n\nMIT, as the project.\n\n"
         "## Known limits\n\n"
         "- These are not the data that Mitchell et al. (2021) released: same tasks, other agents.\n"
-        "- One agent per task, one training seed. The lowest expert return is "
+        "- One training seed. The lowest expert return is "
         f"{number(known.references.expert[weakest])} (task {weakest}).\n"
-        f"{alike if recipe.sac.shared else ''}"
+        f"{alike if recipe.sac.shared or recipe.sac.turned else ''}"
         "- `mixed` is a training life in as many stages as there are snapshots; between two of them "
         "behaviour does not drift.\n"
         "- Behaviour learns fast: most of a life, by time, is already competent, see the shares above.\n"

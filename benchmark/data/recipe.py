@@ -52,6 +52,11 @@ class Recipe:
                 f"collect: n_step is {self.sac.n_step}, reward_scale {self.sac.reward_scale} and decay "
                 f"{self.sac.decay}; n_step is at least 1, reward_scale finite and above 0 and decay from 0 to 1."
             )
+        if self.sac.turned and (self.sac.shared or trainable(self.family).task_frame(0) is None):
+            raise ConfigError(
+                "collect: turned = true is for families whose tasks are one task seen in several frames, as headings "
+                f"are, and excludes shared = true; here the family is {self.family}, shared is {self.sac.shared}."
+            )
         if self.sac.environments < 1 or self.steps % self.sac.environments:
             raise ConfigError(
                 f"collect: {self.steps} steps cannot be made by {self.sac.environments} environments at once; "

@@ -1,9 +1,10 @@
-"""Many soft actor-critic agents, one for each task, as one batch.
+"""Soft actor-critic agents, many of them as one batch.
 
 Haarnoja et al., "Soft Actor-Critic Algorithms and Applications" (2018): twin critics, automatic temperature. Agent
 i of the batch acts in task i alone and learns from its own replay with its own temperature. Its networks are its own
 as well, or, with `shared`, one actor and one pair of critics that all agents train together and in which only the
-first layer's biases are an agent's own. The gradients are written by hand, see `networks.py`.
+first layer's biases are an agent's own. Or, with `turned`, the batch is one agent that acts in many tasks, which seen
+in their frames are one (`frames.py`). The gradients are written by hand, see `networks.py`.
 """
 
 import math
@@ -31,7 +32,7 @@ class SacConfig:
     critic_hidden_size: int = 128
     """Width of the critics' two hidden layers."""
     environments: int = 1
-    """Copies of its environment that each agent acts in at once; there is one critic update per step of all."""
+    """Copies of each task's environment that are acted in at once; there is one critic update per step of all."""
     batch_size: int = 128
     """Transitions per agent and update."""
     learning_rate: float = 1e-3
@@ -54,6 +55,8 @@ class SacConfig:
     """Environment steps of uniformly random actions before learning begins."""
     shared: bool = False
     """Whether the agents of a share train one actor and one pair of critics together, see the module's text."""
+    turned: bool = False
+    """Whether one agent acts in all tasks of a share at once, each seen in its frame, in which all are one task."""
 
 
 class BatchedSac:

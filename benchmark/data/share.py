@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from benchmark.data.frames import TaskFrames
 from benchmark.data.recipe import Recipe, trainable
 from benchmark.data.sac import BatchedSac
 from benchmark.errors import CheckpointError, RunError
@@ -39,20 +40,22 @@ class Share:
         self.path, self.log_path = out / f"share-{number}.pt", log_path(out, number)
         self.done_path = done_path(out, number)
         self.resets = numpy_stream(recipe.seed, "collect", number, "resets")
+        lanes = np.repeat(self.tasks, recipe.sac.environments)
+        agents = 1 if recipe.sac.turned else len(self.tasks)
+        self.shape = (agents, len(lanes) // agents)
         self.agents = BatchedSac(
-            len(self.tasks),
+            agents,
             self.family.observation_scale,
             self.family.action_size,
-            recipe.steps,
+            recipe.steps * len(self.tasks) // agents,
             recipe.sac,
             torch_stream(recipe.seed, "collect", number, "agents"),
         )
-        self.together = recipe.sac.environments
-        lanes = np.repeat(self.tasks, self.together)
+        self.lane_frames = TaskFrames(self.family, lanes) if recipe.sac.turned else None
         self.simulation = BatchSimulation(self.family, lanes, threads=0)
-        self.observations = self._grouped(self.simulation.reset(*self._initial_states(len(lanes))))
-        # the copies of an environment start at different ages, so that they never reset together
-        self.ages = np.tile(np.arange(self.together) * self.family.horizon // self.together, len(self.tasks))
+        self.observations = self._seen(self.simulation.reset(*self._initial_states(len(lanes))))
+        # what one agent acts in at once starts at different ages, so that it never resets together
+        self.ages = np.tile(np.arange(self.shape[1]) * self.family.horizon // self.shape[1], agents)
         self.returns, self.last_returns = np.zeros(len(lanes)), np.zeros(len(lanes))
         self.step = 0
         self.snapshots: dict[int, list[torch.Tensor]] = {}
@@ -65,11 +68,20 @@ class Share:
     def _grouped(self, values: NDArray[Any]) -> torch.Tensor:
         """Values (lane, ...) as a float32 tensor (agent, environment, ...)."""
         tensor = torch.from_numpy(values.astype(np.float32))
-        return tensor.view(len(self.tasks), self.together, *tensor.shape[1:])
+        return tensor.view(*self.shape, *tensor.shape[1:])
+
+    def _seen(self, observations: NDArray[np.floating]) -> torch.Tensor:
+        """Observations (lane, observation) as their agents see them, (agent, environment, observation)."""
+        return self._grouped(self.lane_frames.seen(observations) if self.lane_frames else observations)
+
+    def _actors(self) -> list[torch.Tensor]:
+        """The weights of each task's actor, (task, ...)."""
+        weights = self.agents.actor_weights()
+        return TaskFrames(self.family, self.tasks).actors(weights) if self.lane_frames else weights
 
     def environment_step(self) -> None:
         """One step of all copies of every task's environment, remembered by its agent."""
-        shape = (len(self.tasks), self.together, self.family.action_size)
+        shape = (*self.shape, self.family.action_size)
         if self.step < self.recipe.sac.random_steps:
             actions = torch.rand(shape, generator=self.agents.random) * 2 - 1
         else:
@@ -78,10 +90,10 @@ class Share:
         self.agents.remember(
             self.observations,
             actions,
-            self._grouped(after.observations),
+            self._seen(after.observations),
             self._grouped(after.rewards),
             self._grouped(after.terminated),
-            torch.from_numpy(self.ages).view(shape[:2]),
+            torch.from_numpy(self.ages).view(self.shape),
         )
         self.ages += 1
         self.returns += after.rewards
@@ -91,8 +103,8 @@ class Share:
             self.last_returns[over] = self.returns[over]
             self.ages[over] = self.returns[over] = 0
             observations = self.simulation.restart(over, *self._initial_states(len(over)))
-        self.observations = self._grouped(observations)
-        self.step += self.together
+        self.observations = self._seen(observations)
+        self.step += self.recipe.sac.environments
 
     @torch.no_grad()
     def run(
@@ -110,7 +122,7 @@ class Share:
             if self.step >= self.recipe.sac.random_steps:
                 self.agents.update()
             if self.step in snapshot_steps:
-                self.snapshots[self.step] = self.agents.actor_weights()
+                self.snapshots[self.step] = self._actors()
             if self.step // 1000 > before // 1000:
                 self._write_log()
             stop = asked_to_stop()
@@ -185,7 +197,7 @@ class Share:
         self.agents.load_state(state["agents"])
         self.simulation.reset(state["qpos"].numpy(), state["qvel"].numpy())
         self.simulation.state.torso[:] = state["torso"].numpy()
-        self.observations = self._grouped(self.family.observation(self.simulation.state))
+        self.observations = self._seen(self.family.observation(self.simulation.state))
         self.ages, self.returns, self.last_returns = (row.copy() for row in state["counters"].numpy())
         self.resets.bit_generator.state = _arrays(state["resets"])
         self.step, self.snapshots, self.log = state["step"], state["snapshots"], state["log"]

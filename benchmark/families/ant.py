@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
+from benchmark.families.turning import plane_turn, torso_turn
 
 INITIAL_POSITION = (0.0, 0.0, 0.75, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
 """Torso position (3) and orientation (4), then hip and ankle of each leg (8), as in the body's `init_qpos`."""
@@ -69,6 +70,11 @@ class AntDirection(Ant):
         """qpos without the place in the plane (13), qvel (14)."""
         return np.concatenate([state.qpos[..., 2:], state.qvel], axis=-1)
 
+    def task_frame(self, task: int) -> tuple[Array, Array]:
+        """The world turned so that the heading is the x axis."""
+        size = self.observation_size
+        return torso_turn(float(self.parameters[task]), size, orientation=1, velocity=13), np.zeros(size)
+
     def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
         """Speed along the heading, from torso positions, minus 0.5 |a|^2, plus 1 for not having fallen."""
         velocity = (after.torso[..., :2] - before.torso[..., :2]) / self.control_step
@@ -123,6 +129,16 @@ class AntGoal(Ant):
     def observation(self, state: State) -> Array:
         """qpos (15), qvel (14): where it is in the plane belongs to the state of this task."""
         return np.concatenate([state.qpos, state.qvel], axis=-1)
+
+    def task_frame(self, task: int) -> tuple[Array, Array]:
+        """The world turned so that the goal lies in the direction of the x axis, and moved so that it is the origin."""
+        x, y = self.parameters[task]
+        angle = float(np.arctan2(y, x))
+        matrix = torso_turn(angle, self.observation_size, orientation=3, velocity=15)
+        matrix[:2, :2] = plane_turn(angle)
+        offset = np.zeros(self.observation_size)
+        offset[0] = -np.hypot(x, y)
+        return matrix, offset
 
     def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
         """1 - |torso - goal| / 3 - 0.05 |a|^2."""

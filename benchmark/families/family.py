@@ -231,6 +231,13 @@ class BodyFamily(Family):
     def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
         """Rewards (...) of a control step of tasks with these parameters (..., as in `parameters`)."""
 
+    def task_frame(self, task: int) -> tuple[Array, Array] | None:
+        """M (observation, observation) and c (observation,): o M + c is observation o in the frame of this task.
+
+        Seen in their frames all tasks are one: same transitions, rewards and terminations. None where they are not.
+        """
+        return None
+
     def terminated(self, after: State) -> NDArray[np.bool_]:
         """Whether the state is a true terminal state, (...); by default only one that is not finite."""
         finite = np.isfinite(after.qpos).all(-1) & np.isfinite(after.qvel).all(-1)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
+from benchmark.families.turning import torso_turn
 
 CONTROL_RANGE = 0.4
 HEALTHY_HEIGHT = (1.0, 2.0)
@@ -77,6 +78,11 @@ class HumanoidDirection(BodyFamily):
     def observation(self, state: State) -> Array:
         """qpos without the place in the plane (22), qvel (23)."""
         return np.concatenate([state.qpos[..., 2:], state.qvel], axis=-1)
+
+    def task_frame(self, task: int) -> tuple[Array, Array]:
+        """The world turned so that the heading is the x axis."""
+        size = self.observation_size
+        return torso_turn(float(self.parameters[task]), size, orientation=1, velocity=22), np.zeros(size)
 
     def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
         """Speed of the torso along the heading, plus 2 for not having fallen, minus 0.1 |a|^2."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,7 +12,7 @@ from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.shipped import is_shipped
 from benchmark.data.snapshots import Snapshots, shipped_path
 from benchmark.errors import DataError
-from benchmark.families.family import Family
+from benchmark.families.family import BodyFamily, Family
 from benchmark.results.tables import replace_between_markers
 
 TRAINED = [name for name in families.FAMILIES if shipped_path(name).exists()]
@@ -78,7 +79,7 @@ def test_a_card_follows_what_it_describes(with_recipe: Family) -> None:
     assert known.hashes["small"]["mixed"] in text
     assert f"| {known.references.expert[1]:.1f} |" in text
     assert "actor hidden size 16, critic hidden size 128" in text
-    assert "8,000 environment steps each" in text
+    assert "8,000 environment steps in each task" in text
     catalog.write_entry(with_recipe, known.with_hash("small", "mixed", "f" * 64))
     assert card.card_text(with_recipe) != text
 
@@ -94,6 +95,17 @@ def test_a_card_says_which_agents_trained_together(with_recipe: Family) -> None:
     assert "on that task alone" not in together
     assert "compare the blind reference with the tasks' own experts" in together
     assert "compare the blind reference" not in apart
+
+
+def test_a_card_says_that_one_agent_acted_in_all_frames(
+    with_recipe: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recipe_path("cheetah-dir")
+    path.write_text(path.read_text() + "turned = true\n")
+    monkeypatch.setattr(BodyFamily, "task_frame", lambda family, task: (np.eye(20), np.zeros(20)))
+    text = card.card_text(with_recipe)
+    assert "one agent acts in 2 tasks at once, seen in their frames" in text
+    assert "turned 1" not in text
 
 
 def test_a_damaged_recipe_is_named(with_recipe: Family) -> None:

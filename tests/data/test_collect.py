@@ -17,10 +17,11 @@ import pytest
 import torch
 
 from benchmark.data.collect import collect, gather
-from benchmark.data.recipe import Recipe, read_recipe
+from benchmark.data.frames import TaskFrames
+from benchmark.data.recipe import Recipe
 from benchmark.data.sac import SacConfig
 from benchmark.data.share import Share, read_done
-from benchmark.errors import CheckpointError, ConfigError, DataError, RunError
+from benchmark.errors import CheckpointError, ConfigError, RunError
 
 SMALL = SacConfig(actor_hidden_size=8, critic_hidden_size=12, batch_size=8, random_steps=10)
 TINY = Recipe("cheetah-dir", steps=100, shares=2, sac=SMALL)
@@ -62,10 +63,13 @@ def assert_same(recipe: Recipe, out: Path, other: Path) -> None:
 
 AHEAD = replace(TOGETHER, sac=replace(TOGETHER.sac, n_step=4, reward_scale=0.1, decay=0.5))
 SHARED = replace(AHEAD, shares=1, sac=replace(AHEAD.sac, shared=True))
+TURNED = Recipe("ant-dir", steps=100, tasks=[3, 7, 11, 20], sac=replace(AHEAD.sac, turned=True))
 
 
 @pytest.mark.parametrize(
-    "recipe", [TINY, TOGETHER, AHEAD, SHARED], ids=["one environment", "four", "four steps ahead", "shared"]
+    "recipe",
+    [TINY, TOGETHER, AHEAD, SHARED, TURNED],
+    ids=["one environment", "four", "four steps ahead", "shared", "turned"],
 )
 def test_a_killed_share_goes_on_bit_for_bit(tmp_path: Path, recipe: Recipe) -> None:
     run(recipe, tmp_path / "whole")
@@ -107,6 +111,18 @@ def test_agents_that_share_differ_in_their_first_biases_alone(tmp_path: Path) ->
     assert len(weights["w1"]) == 2
     for name, both in weights.items():
         assert (both[0] == both[1]).all() == (name != "b1")
+
+
+def test_a_turned_agent_learns_in_the_frames_from_all_its_tasks(tmp_path: Path) -> None:
+    share = Share(TURNED, 0, tmp_path)
+    share.environment_step()
+    rows = share.agents.replay.rows
+    assert (share.tasks, rows.shape[:2], share.agents.replay.stored) == ([3, 11], (1, 200), 8)
+    raw = share.family.observation(share.simulation.state)
+    later = rows[0, :8, 27 + 8 : -2].numpy() / share.family.observation_scale
+    np.testing.assert_allclose(later, TaskFrames(share.family, np.repeat([3, 11], 4)).seen(raw), atol=1e-5)
+    first, second = (weight.numpy() for weight in share._actors()[0])
+    assert not np.allclose(first, second, atol=1e-3)
 
 
 def test_collecting_with_two_processes(tmp_path: Path) -> None:
@@ -154,63 +170,12 @@ def test_some_tasks_alone_are_trained(tmp_path: Path) -> None:
     second = read_done(recipe, 1, tmp_path)
     assert second is not None
     assert np.array_equal(snapshots.weights["b1"][1, -1], second[-1][1][0])
-    assert read_recipe(written(tmp_path, recipe.to_toml())) == recipe
-
-
-def written(folder: Path, text: str) -> Path:
-    (folder / "recipe.toml").write_text(text)
-    return folder / "recipe.toml"
-
-
-def test_impossible_recipes_are_refused() -> None:
-    for tasks in ([20], [-1], [3, 3], [4, 3]):
-        with pytest.raises(ConfigError, match="give numbers from 0 to 19, each once, in rising order"):
-            Recipe("point-robot", tasks=tasks)
-    with pytest.raises(ConfigError, match="shares is 0"):
-        replace(TINY, shares=0)
-    with pytest.raises(ConfigError, match="steps is 10"):
-        replace(TINY, steps=10)
-    with pytest.raises(ConfigError, match="seed is -1; choose 0"):
-        replace(TINY, seed=-1)
-    with pytest.raises(ConfigError, match="100 steps cannot be made by 3 environments at once"):
-        replace(TINY, sac=replace(SMALL, environments=3))
-    with pytest.raises(ConfigError, match="n_step is 0, reward_scale 1.0 and decay 0.0; n_step is at least"):
-        replace(TINY, sac=replace(SMALL, n_step=0))
-    for scale in (float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match=f"reward_scale {scale}"):
-            replace(TINY, sac=replace(SMALL, reward_scale=scale))
-    with pytest.raises(ConfigError, match="decay 1.5"):
-        replace(TINY, sac=replace(SMALL, decay=1.5))
 
 
 @pytest.mark.parametrize("processes", [0, -1])
 def test_fewer_than_one_process_is_refused(tmp_path: Path, processes: int) -> None:
     with pytest.raises(ConfigError, match=f"processes is {processes}; at least 1"):
         collect(TINY, tmp_path, processes)
-
-
-def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_text(TOGETHER.to_toml())
-    assert read_recipe(path) == TOGETHER
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("step = 3", "unknown setting 'step'"),
-        ("steps = 'many'", "steps = 'many' is not of type int"),
-        ("[sac]\ndecay = true", "decay = True is not of type float"),
-        ("steps = 100\n[sac]\nbatch = 3", "unknown setting 'batch'"),
-        ("steps = 100", "more than 1000 steps"),
-        ("steps", "missing or damaged"),
-    ],
-)
-def test_a_recipe_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "recipe.toml"
-    path.write_text(f"family = 'cheetah-dir'\n{text}")
-    with pytest.raises(DataError, match=message):
-        read_recipe(path)
 
 
 def test_a_share_stopped_at_any_step_goes_on_bit_for_bit(tmp_path: Path) -> None:

@@ -37,7 +37,10 @@ def test_from_a_recipe_to_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     references = catalog.references("point-robot")
     assert sum(references.expert) / 20 > sum(references.random) / 20 + 8, "the agents have not learned"
     assert main(["data", "card", *family]) == 0
-    assert "6,000 environment steps each" in (tmp_path / "datasets" / "cards" / "point-robot.md").read_text()
+    assert (
+        "6,000 environment steps in each task"
+        in (tmp_path / "datasets" / "cards" / "point-robot.md").read_text()
+    )
     short = ["--steps", "3", "--evaluate-every", "3", "--set", "hidden_size=8", "latent_size=4"]
     assert main(["run", "--algo", "macaw", *family, *short, "--out", str(tmp_path / "runs")]) == 0
     assert main(["data", "verify", *family]) == 0
