@@ -93,22 +93,22 @@ def describe(family: Family, tier: str, content_hash: str) -> dict[str, Any]:
 
 def _words(family: Family, tier: str, behaviour: Behaviour) -> dict[str, Any]:
     """What acted, for a reader."""
-    about = f"Offline meta-reinforcement learning, family {family.id}, tier {tier}: behaviour of one "
+    about = f"Offline meta-reinforcement learning, family {family.id}, tier {tier}: behaviour of "
     if isinstance(behaviour, Scripts):
         return {
             "algorithm_name": "scripted experts of Meta-World with noise",
             "description": (
-                f"{about}scripted expert per task, followed at several levels from near random to expert. infos hold "
-                "task, snapshot (the level; -1: uniformly random actions) and log_prob, the log-density of each "
+                f"{about}one scripted expert per task, followed at several levels from near random to expert. infos "
+                "hold task, snapshot (the level; -1: uniformly random actions) and log_prob, the log-density of each "
                 "action under it."
             ),
             "task_names": [family.task_text(task) for task in range(family.tasks)],
         }
     return {
-        "algorithm_name": "soft actor-critic, one agent per task",
+        "algorithm_name": "soft actor-critic",
         "description": (
-            f"{about}soft actor-critic agent per task, recorded from snapshots of its training life. infos hold task, "
-            "snapshot (-1: uniformly random actions) and log_prob, the log-density of each action under it."
+            f"{about}soft actor-critic agents, recorded from snapshots of their training life in each task. infos hold "
+            "task, snapshot (-1: uniformly random actions) and log_prob, the log-density of each action under it."
         ),
     }
 
