@@ -68,13 +68,19 @@ def test_shares_are_trained_by_the_cluster(nodes: TwoNodes, tmp_path: Path) -> N
     assert here.tasks == 2
 
 
-def test_a_cluster_whose_driver_is_interrupted_and_whose_node_dies_gives_the_same(
+def test_a_cluster_whose_drivers_are_killed_and_interrupted_and_whose_node_dies_gives_the_same(
     nodes: TwoNodes, undisturbed: Path, experiment: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     options = (str(experiment), "--out", str(out), "--ray", nodes.address)
     with driver(*options) as process:
         wait_until(lambda: len(checkpoints(out)) == 2, "both nodes work")
+        process.kill()
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    at_its_end = steps(out)
+    with driver(*options) as process:
+        wait_until(lambda: sum(steps(out)) > sum(at_its_end), "the nodes work for the second driver")
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=240)
     assert process.returncode == 130, errors
