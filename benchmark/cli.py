@@ -209,6 +209,9 @@ def _add_standard(actions: "Verbs") -> None:
     )
     catalog.add_argument("--family", required=True, help="task family")
     catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
+    catalog.add_argument(
+        "--hashes-only", action="store_true", help="add hashes to an entry whose references stay as they are"
+    )
 
 
 def _add_exchange(actions: "Verbs") -> None:

@@ -103,13 +103,15 @@ def record(options: argparse.Namespace) -> None:
 
 
 def catalog(options: argparse.Namespace) -> None:
-    """Measure references, record all small data sets, write the catalog entry."""
+    """Measure references, record the data sets, write the catalog entry."""
     from benchmark.data import standardise
 
-    with progress_bar("references") as (progress, task):
-        standardise.measure(
-            options.family, progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    if not options.hashes_only:
+        with progress_bar("references") as (progress, task):
+            standardise.measure(
+                options.family,
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
     with progress_bar("content hashes") as (progress, task):
         standardise.add_hashes(
             options.family, options.sizes,
@@ -165,6 +167,7 @@ def card(options: argparse.Namespace) -> None:
             family(options.family).name,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+        progress.update(task, total=1, completed=1)
     readme = files.PROJECT / "README.md"
     if files.DATASETS.parent == files.PROJECT:
         write_text(readme, replace_between_markers(readme.read_text(), "families", families_table().rstrip()))
