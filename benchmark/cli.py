@@ -210,7 +210,9 @@ def _add_standard(actions: "Verbs") -> None:
     catalog.add_argument("--family", required=True, help="task family")
     catalog.add_argument("--sizes", nargs="+", default=["small", "full"], help="sizes to record and hash")
     catalog.add_argument(
-        "--hashes-only", action="store_true", help="add hashes to an entry whose references stay as they are"
+        "--hashes-only",
+        action="store_true",
+        help="add the hashes that the entry lacks; all else stays as it is",
     )
 
 

@@ -103,7 +103,7 @@ def record(options: argparse.Namespace) -> None:
 
 
 def catalog(options: argparse.Namespace) -> None:
-    """Measure references, record the data sets, write the catalog entry."""
+    """Measure references, unless only hashes are asked for, and record the data sets, into the catalog's entry."""
     from benchmark.data import standardise
 
     if not options.hashes_only:

@@ -99,27 +99,28 @@ def _what(family: Family, recipe: Recipe) -> str:
         f"Offline data of {family.tasks} tasks of one body, numbered from 0. A task's parameter is: "
         f"{family.parameter}. Observations have {family.observation_size} numbers, actions "
         f"{family.action_size} in (-1, 1); an episode is truncated after {family.horizon} steps of "
-        f"{family.control_step:g} s. For each task one agent was trained from scratch {_on_what(recipe)}; "
-        "the data are what it did, from its first random actions to the expert it became. Each transition "
+        f"{family.control_step:g} s. {_trained(recipe)}, from first random actions to expert. Each transition "
         "also has the log-density of its action under the behaviour that took it, and each episode the "
         "number of that behaviour (`snapshot`).\n"
     )
 
 
-def _on_what(recipe: Recipe) -> str:
+def _trained(recipe: Recipe) -> str:
     sizes = sorted({len(recipe.tasks_of_share(number)) for number in range(recipe.shares)})
     together = " or ".join(map(str, sizes))
     if recipe.sac.turned:
+        agents = "One agent was" if recipe.shares == 1 else f"{recipe.shares} agents were"
         return (
-            f"on that task's experience, but not alone: one agent acts in {together} tasks at once, seen in their "
-            "frames (turned and moved, so that all are one task), and each task has the agent turned back into its "
-            "own frame"
+            f"{agents} trained from scratch, in {together} tasks at once, each task seen in its frame, in which all "
+            "are one task. A task's data are what its agent did there"
         )
+    one = "For each task one agent was trained from scratch on that task"
     if not recipe.sac.shared:
-        return "on that task alone"
+        return f"{one} alone; the data are what it did"
     return (
-        f"on that task's experience, but not alone: the agents of {together} tasks trained one actor and one pair of "
-        "critics together, in which only the biases of the first layer, and the temperature, are an agent's own"
+        f"{one}'s experience, but not alone: the agents of {together} tasks trained one actor and one pair of critics "
+        "together, in which only the biases of the first layer, and the temperature, are an agent's own; the data are "
+        "what they did"
     )
 
 
@@ -162,8 +163,9 @@ def _data_sets(family: Family, known: catalog.Entry) -> str:
         for size, tiers in known.hashes.items()
         for tier, found in tiers.items()
     ]
+    longer = ", the full ones (`--size full`) ten times as long" if "full" in known.hashes else ""
     return (
-        "## Data sets\n\nThe small ones are the default, the full ones (`--size full`) ten times as long. "
+        f"## Data sets\n\nThe small ones are the default{longer}. "
         "`minari.load_dataset(id)` reads them, once they are recorded.\n\n"
         + table(["Minari id", "transitions per task", "transitions", "SHA-256 of the content"], lines)
     )
@@ -261,10 +263,6 @@ def _blind(family: Family, known: catalog.Entry) -> str:
 
 
 def _licence_and_limits(known: catalog.Entry, recipe: Recipe) -> str:
-    alike = (
-        "- Agents that trained together may behave more alike than agents trained apart; compare the blind "
-        "reference with the tasks' own experts, above.\n"
-    )
     weakest = int(np.argmin(known.references.expert))
     return (
         "## Licence\n\nMIT, as the project.\n\n"
@@ -272,7 +270,7 @@ def _licence_and_limits(known: catalog.Entry, recipe: Recipe) -> str:
         "- These are not the data that Mitchell et al. (2021) released: same tasks, other agents.\n"
         "- One training seed. The lowest expert return is "
         f"{number(known.references.expert[weakest])} (task {weakest}).\n"
-        f"{alike if recipe.sac.shared or recipe.sac.turned else ''}"
+        f"{_together(recipe)}"
         "- `mixed` is a training life in as many stages as there are snapshots; between two of them "
         "behaviour does not drift.\n"
         "- Behaviour learns fast: most of a life, by time, is already competent, see the shares above.\n"
@@ -281,3 +279,17 @@ def _licence_and_limits(known: catalog.Entry, recipe: Recipe) -> str:
         "2015), without which they round otherwise; reading needs nothing.\n"
         "- Log-densities are those of a continuous action, taken at the grid point that was stored.\n"
     )
+
+
+def _together(recipe: Recipe) -> str:
+    if recipe.sac.turned:
+        return (
+            "- Tasks that one agent was trained in have, at each age, the same policy in different frames. Seen in "
+            "their frames their behaviour does not differ.\n"
+        )
+    if recipe.sac.shared:
+        return (
+            "- Agents that share networks may behave more alike than agents trained apart; compare the blind "
+            "reference with the tasks' own experts, above.\n"
+        )
+    return ""

@@ -133,7 +133,7 @@ def expected_hash(family: Family, tier: str, size: str) -> str:
     if found is None:
         raise DataError(
             f"{catalog_path()} has no content hash for {identity}: it is not standardised yet. Measure it: "
-            f"python -m benchmark data catalog --family {family.name}"
+            f"python -m benchmark data catalog --family {family.name} --sizes {size} --hashes-only"
         )
     return found
 

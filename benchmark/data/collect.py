@@ -1,4 +1,4 @@
-"""Collect behaviour: one soft actor-critic agent per task, trained from scratch, snapshots of its whole life.
+"""Collect behaviour: soft actor-critic agents, trained from scratch, with snapshots of their whole life in each task.
 
 The tasks are dealt to shares (see `share.py`), and a few workers (see `workers`) train one share after another:
 

@@ -14,7 +14,9 @@ class TaskFrames:
     """The frames of these tasks, of a family that has them."""
 
     def __init__(self, family: BodyFamily, tasks: Sequence[int] | NDArray[np.int64]) -> None:
-        frames = [frame for task in tasks if (frame := family.task_frame(int(task))) is not None]
+        found = [family.task_frame(int(task)) for task in tasks]
+        frames = [one for one in found if one is not None]
+        assert len(frames) == len(found), f"{family.name} has no frames"
         self._matrices = np.stack([matrix for matrix, _ in frames])
         self._offsets = np.stack([offset for _, offset in frames])
 

@@ -54,8 +54,9 @@ class Recipe:
             )
         if self.sac.turned and (self.sac.shared or trainable(self.family).task_frame(0) is None):
             raise ConfigError(
-                "collect: turned = true is for families whose tasks are one task seen in several frames, as headings "
-                f"are, and excludes shared = true; here the family is {self.family}, shared is {self.sac.shared}."
+                "collect: turned = true is for families that give a frame of each task (ant-dir, ant-goal, "
+                f"humanoid-dir) and excludes shared = true; here the family is {self.family}, shared is "
+                f"{self.sac.shared}."
             )
         if self.sac.environments < 1 or self.steps % self.sac.environments:
             raise ConfigError(
@@ -111,16 +112,21 @@ def recipe_path(family_name: str, long: bool = False) -> Path:
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a file; raises DataError where it is missing, damaged, or none that can be trained by."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        agents = content.pop("sac", {})
-        _check_names(content, Recipe)
-        _check_names(agents, SacConfig)
-        return Recipe(**content, sac=SacConfig(**agents))
+        return recipe_of(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
         raise DataError(
             f"the recipe {path} is missing or damaged ({error}). Those of the standard ship with the project "
             "(git checkout -- datasets/recipes); copy one of them to begin a new one."
         ) from error
+
+
+def recipe_of(content: dict[str, Any]) -> Recipe:
+    """The recipe of these settings; raises ValueError, TypeError or ConfigError where there is none."""
+    agents = content.get("sac", {})
+    rest = {name: value for name, value in content.items() if name != "sac"}
+    _check_names(rest, Recipe)
+    _check_names(agents, SacConfig)
+    return Recipe(**rest, sac=SacConfig(**agents))
 
 
 def _check_names(found: dict[str, object], kind: type) -> None:

@@ -52,7 +52,7 @@ class SacConfig:
     actor_every: int = 2
     """Critic updates per actor and temperature update."""
     random_steps: int = 1000
-    """Environment steps of uniformly random actions before learning begins."""
+    """Environment steps, in each task, of uniformly random actions before learning begins."""
     shared: bool = False
     """Whether the agents of a share train one actor and one pair of critics together, see the module's text."""
     turned: bool = False

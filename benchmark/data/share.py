@@ -6,6 +6,7 @@ OUT/share-3.safetensors      the snapshots, once it is done; the checkpoint is d
 """
 
 import pickle
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from benchmark.data.frames import TaskFrames
-from benchmark.data.recipe import Recipe, trainable
+from benchmark.data.recipe import Recipe, recipe_of, trainable
 from benchmark.data.sac import BatchedSac
-from benchmark.errors import CheckpointError, RunError
+from benchmark.errors import CheckpointError, ConfigError, RunError
 from benchmark.families.family import Array
 from benchmark.families.simulation import BatchSimulation
 from benchmark.files import write_atomically, write_text
@@ -54,7 +55,7 @@ class Share:
         self.lane_frames = TaskFrames(self.family, lanes) if recipe.sac.turned else None
         self.simulation = BatchSimulation(self.family, lanes, threads=0)
         self.observations = self._seen(self.simulation.reset(*self._initial_states(len(lanes))))
-        # what one agent acts in at once starts at different ages, so that it never resets together
+        # what one agent acts in at once starts at different ages, so that not all reset together
         self.ages = np.tile(np.arange(self.shape[1]) * self.family.horizon // self.shape[1], agents)
         self.returns, self.last_returns = np.zeros(len(lanes)), np.zeros(len(lanes))
         self.step = 0
@@ -192,7 +193,7 @@ class Share:
             raise CheckpointError(
                 f"{self.path} cannot be read ({error}); delete it to train these tasks from the start."
             ) from error
-        if state.get("recipe") != asdict(self.recipe):
+        if not _is(self.recipe, state.get("recipe")):
             raise _other_recipe(self.path, state.get("recipe"))
         self.agents.load_state(state["agents"])
         self.simulation.reset(state["qpos"].numpy(), state["qvel"].numpy())
@@ -224,15 +225,23 @@ def read_done(recipe: Recipe, number: int, out: Path) -> list[list[torch.Tensor]
     try:
         with safe_open(path, "pt") as file:
             found = file.metadata()["recipe"]
-            if found != recipe.to_toml():
+            if not _is(recipe, tomllib.loads(found)):
                 raise _other_recipe(path, found)
             return [
                 [file.get_tensor(f"{step}/{index}") for index in range(6)] for step in recipe.snapshot_steps
             ]
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
         raise CheckpointError(
             f"{path} cannot be read ({error}); delete it to train these tasks from the start."
         ) from error
+
+
+def _is(recipe: Recipe, settings: Any) -> bool:
+    """Whether these are the recipe's settings; what they leave out, as older ones may, has its default."""
+    try:
+        return recipe_of(settings) == recipe
+    except (ValueError, TypeError, AttributeError, ConfigError):
+        return False
 
 
 def _other_recipe(path: Path, found: object) -> CheckpointError:

@@ -234,7 +234,8 @@ class BodyFamily(Family):
     def task_frame(self, task: int) -> tuple[Array, Array] | None:
         """M (observation, observation) and c (observation,): o M + c is observation o in the frame of this task.
 
-        Seen in their frames all tasks are one: same transitions, rewards and terminations. None where they are not.
+        Seen in their frames all tasks are one: same transitions, rewards and terminations, so that one agent can learn
+        from all. None where a family gives no frames.
         """
         return None
 

@@ -80,7 +80,7 @@ class HumanoidDirection(BodyFamily):
         return np.concatenate([state.qpos[..., 2:], state.qvel], axis=-1)
 
     def task_frame(self, task: int) -> tuple[Array, Array]:
-        """The world turned so that the heading is the x axis."""
+        """The world turned so that the heading is the x axis; nearly one task, see `turning.py`."""
         size = self.observation_size
         return torso_turn(float(self.parameters[task]), size, orientation=1, velocity=22), np.zeros(size)
 

@@ -4,6 +4,10 @@ Physics on a flat floor is the same in every direction. Who runs along a heading
 that the heading is its x axis, cannot tell which heading it is. Turning an observation is a linear map: it turns the
 torso's orientation, a quaternion, and its velocity in the plane; joints, heights and rates about the body's own axes
 stay as they are.
+
+The simulator keeps to this where a contact's friction pyramid turns with the body, as under the capsules of an ant's
+feet. Under a sphere, as the humanoid's feet are, the pyramid stands along the world's axes, and sliding differs a
+little from side to side: there the frames are nearly one task, no more.
 """
 
 import numpy as np
@@ -19,8 +23,9 @@ def plane_turn(angle: float) -> Array:
 def torso_turn(angle: float, size: int, orientation: int, velocity: int) -> Array:
     """Matrix M (size, size) with which observations o M are those of a world turned by minus `angle`, in radians.
 
-    `orientation`: where the torso's quaternion (w, x, y, z) begins, `velocity`: its velocity (x, y). A world turned
-    by `angle` and by `angle` + 2 pi gives quaternions of opposite signs: `angle` is taken from (-pi, pi].
+    `orientation`: where the torso's quaternion (w, x, y, z) begins, `velocity`: its velocity (x, y). `angle` is
+    taken from (-pi, pi], so that w of an upright body that looks along x, (1, 0, 0, 0), becomes no less than 0. At pi
+    there is a cut: on its two sides a world has nearly the same orientation in quaternions of opposite signs.
     """
     half = -(np.pi - (np.pi - angle) % (2 * np.pi)) / 2
     cos, sin = np.cos(half), np.sin(half)

@@ -86,7 +86,7 @@ def test_a_card_follows_what_it_describes(with_recipe: Family) -> None:
 
 def test_a_card_says_which_agents_trained_together(with_recipe: Family) -> None:
     apart = card.card_text(with_recipe)
-    assert "on that task alone;" in apart
+    assert "on that task alone; the data are" in apart
     assert "shared" not in apart
     path = recipe_path("cheetah-dir")
     path.write_text(path.read_text() + "shared = true\n")
@@ -104,7 +104,9 @@ def test_a_card_says_that_one_agent_acted_in_all_frames(
     path.write_text(path.read_text() + "turned = true\n")
     monkeypatch.setattr(BodyFamily, "task_frame", lambda family, task: (np.eye(20), np.zeros(20)))
     text = card.card_text(with_recipe)
-    assert "one agent acts in 2 tasks at once, seen in their frames" in text
+    assert "One agent was trained from scratch, in 2 tasks at once, each task seen in its frame" in text
+    assert "have, at each age, the same policy in different frames" in text
+    assert "For each task one agent" not in text
     assert "turned 1" not in text
 
 

@@ -121,8 +121,15 @@ def test_a_turned_agent_learns_in_the_frames_from_all_its_tasks(tmp_path: Path) 
     raw = share.family.observation(share.simulation.state)
     later = rows[0, :8, 27 + 8 : -2].numpy() / share.family.observation_scale
     np.testing.assert_allclose(later, TaskFrames(share.family, np.repeat([3, 11], 4)).seen(raw), atol=1e-5)
-    first, second = (weight.numpy() for weight in share._actors()[0])
-    assert not np.allclose(first, second, atol=1e-3)
+    share.run(asked_to_stop=lambda: share.step >= 40)
+    w1, b1, w2, b2, w3, b3 = share._actors()  # what is shipped, on what environments give
+    raw = torch.from_numpy(share.family.observation(share.simulation.state).astype(np.float32)).view(2, 4, 27)
+    shipped = torch.relu(torch.relu(raw @ w1 + b1) @ w2 + b2) @ w3 + b3
+    seen = share.agents.actor.forward(share.observations * share.agents.scale)[
+        0
+    ]  # what the agent makes of it
+    torch.testing.assert_close(shipped.view_as(seen), seen, rtol=1e-4, atol=1e-5)
+    assert shipped[0].std(0).max() > 1e-3
 
 
 def test_collecting_with_two_processes(tmp_path: Path) -> None:
@@ -150,6 +157,16 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"share-0\.pt cannot be read"):
         Share(TINY, 0, tmp_path).load()
+
+
+def test_a_share_of_before_a_setting_came_is_of_the_same_recipe(tmp_path: Path) -> None:
+    run(TINY, tmp_path, stop=50)
+    state = torch.load(tmp_path / "share-0.pt", weights_only=True)
+    del state["recipe"]["sac"]["turned"]
+    torch.save(state, tmp_path / "share-0.pt")
+    share = Share(TINY, 0, tmp_path)
+    share.load()
+    assert share.step == 50
 
 
 def test_a_finished_share_that_does_not_fit_is_refused(tmp_path: Path) -> None:

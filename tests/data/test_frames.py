@@ -42,14 +42,17 @@ def seen_from(parameter: Array, qpos: Array, qvel: Array) -> tuple[Array, Array]
 
 @pytest.mark.parametrize("name", WITH_FRAMES)
 def test_tasks_seen_in_their_frames_are_one(name: str) -> None:
-    """The same fall in every task: same observations in their frames, same rewards, same terminations."""
+    """The same fall in every task: same observations in their frames, same rewards, same terminations.
+
+    The humanoid's lasts until its feet touch the floor, where friction breaks the symmetry; the ants lie on theirs.
+    """
     family, random = framed(name), np.random.default_rng(0)
     tasks = list(range(family.tasks))
     qpos, qvel = family.reset(random)
     starts = [seen_from(one, qpos, 3 * qvel) for one in family.parameters]
     simulation, frames = family.simulation(tasks, threads=0), TaskFrames(family, tasks)
     raw = simulation.reset(np.stack([one for one, _ in starts]), np.stack([one for _, one in starts]))
-    for _ in range(10):
+    for _ in range(10 if name == "humanoid-dir" else 40):
         seen = frames.seen(raw)
         np.testing.assert_allclose(seen, np.tile(seen[0], (len(tasks), 1)), atol=1e-6)
         assert np.abs(raw - raw[0]).max() > 0.5
@@ -60,8 +63,8 @@ def test_tasks_seen_in_their_frames_are_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_FRAMES)
-def test_episodes_begin_near_one_orientation_in_every_frame(name: str) -> None:
-    """No quaternion of the opposite sign, which would be the same orientation with other numbers."""
+def test_no_episode_begins_with_a_quaternion_of_the_opposite_sign(name: str) -> None:
+    """Which would be the same orientation with other numbers: w is no less than 0, up to the reset's noise."""
     family = framed(name)
     start = np.asarray(family.reset(np.random.default_rng(0))[0])[3:7]
     column = 1 if name != "ant-goal" else 3

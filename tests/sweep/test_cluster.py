@@ -16,6 +16,7 @@ from benchmark.data.collect import collect
 from benchmark.data.recipe import Recipe
 from benchmark.data.sac import SacConfig
 from benchmark.errors import RunError
+from benchmark.locks import in_use
 from benchmark.workers import Job
 from tests.sweep.conftest import PROJECT, assert_same, checkpoints, driver, wait_until
 
@@ -78,6 +79,7 @@ def test_a_cluster_whose_drivers_are_killed_and_interrupted_and_whose_node_dies_
         process.kill()
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
+    wait_until(lambda: not any(in_use(lock.parent) for lock in out.rglob(".lock")), "its workers end with it")
     at_its_end = steps(out)
     with driver(*options) as process:
         wait_until(lambda: sum(steps(out)) > sum(at_its_end), "the nodes work for the second driver")
