@@ -105,7 +105,11 @@ def record(options: argparse.Namespace) -> None:
 def catalog(options: argparse.Namespace) -> None:
     """Measure references, unless only hashes are asked for, and record the data sets, into the catalog's entry."""
     from benchmark.data import standardise
+    from benchmark.data.dataset import dataset_id
+    from benchmark.families import family
 
+    for size in options.sizes:  # a wrong name is said before minutes of measuring
+        dataset_id(family(options.family), "mixed", size)
     if not options.hashes_only:
         with progress_bar("references") as (progress, task):
             standardise.measure(

@@ -95,6 +95,7 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
         (["run", "--set", "tasks_per_step=0"], "tasks_per_step"),
         (["run", "--tier", "mixd"], "Did you mean 'mixed'"),
         (["run", "--size", "smal"], "Did you mean 'small'"),
+        (["data", "catalog", "--family", "cheetah-dir", "--sizes", "smal"], "Did you mean 'small'"),
         (["run", "--contexts", "mixd"], "Did you mean 'mixed'"),
         (["run", "--contexts", "mixed:many"], "a context is SOURCE or SOURCE:SIZE"),
         (["run", "--seeds", "one"], "--seeds takes whole numbers"),

@@ -54,8 +54,8 @@ class Recipe:
             )
         if self.sac.turned and (self.sac.shared or trainable(self.family).task_frame(0) is None):
             raise ConfigError(
-                "collect: turned = true is for families that give a frame of each task (ant-dir, ant-goal, "
-                f"humanoid-dir) and excludes shared = true; here the family is {self.family}, shared is "
+                "collect: turned = true is for families that give a frame of each task (task_frame), "
+                f"and excludes shared = true; here the family is {self.family}, shared is "
                 f"{self.sac.shared}."
             )
         if self.sac.environments < 1 or self.steps % self.sac.environments:

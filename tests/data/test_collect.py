@@ -125,9 +125,8 @@ def test_a_turned_agent_learns_in_the_frames_from_all_its_tasks(tmp_path: Path) 
     w1, b1, w2, b2, w3, b3 = share._actors()  # what is shipped, on what environments give
     raw = torch.from_numpy(share.family.observation(share.simulation.state).astype(np.float32)).view(2, 4, 27)
     shipped = torch.relu(torch.relu(raw @ w1 + b1) @ w2 + b2) @ w3 + b3
-    seen = share.agents.actor.forward(share.observations * share.agents.scale)[
-        0
-    ]  # what the agent makes of it
+    inputs = share.observations * share.agents.scale
+    seen = share.agents.actor.forward(inputs)[0]  # what the agent makes of it
     torch.testing.assert_close(shipped.view_as(seen), seen, rtol=1e-4, atol=1e-5)
     assert shipped[0].std(0).max() > 1e-3
 
