@@ -4,10 +4,12 @@
     again and again:  a round of exploring episodes in each task,  then (after 25 rounds) the method learns
     at 10,000 and 20,000 environment steps:  the deterministic policy --20 episodes--> return
 
-A round is one episode, or, where episodes end early, so many that there are as many steps as in a full one: so families
-that fall and families that do not learn equally often. The paper measures with 3 episodes, this suite with its 20.
+A round is one episode in each task, or, where episodes end early, so many that the task has as many steps in all as if
+they had not: families and tasks that fall learn as often as others, from as much. The paper measures with 3 episodes,
+this suite with its 20.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -98,12 +100,13 @@ def fine_tuned_evaluations(
                 f"{algorithm.name} does not learn online: its fine_tuner gives None. Run it by the standard protocol."
             )
         family = evaluator.family
-        gathered = Gathered(len(evaluator.tasks), measured_at[-1] + 2 * family.horizon, evaluator.random)
+        last = math.ceil(measured_at[-1] / family.horizon)
+        gathered = Gathered(len(evaluator.tasks), (last + 1) * family.horizon, evaluator.random)
         found, rounds = [], 0
         for steps in measured_at:
-            while min(gathered.counts) < steps:
-                _gather_round(evaluator, algorithm, learner.explore(), gathered, rounds)
+            while rounds * family.horizon < steps:
                 rounds += 1
+                _gather_round(evaluator, algorithm, learner.explore(), gathered, rounds)
                 if rounds >= burn_in_rounds:
                     calls.call(f"learning of {algorithm.name}'s fine_tuner", lambda: learner.learn(gathered))
             found.append(evaluator.evaluate_policy(algorithm, learner.policy(), CONTEXT, steps))
@@ -113,18 +116,17 @@ def fine_tuned_evaluations(
 def _gather_round(
     evaluator: Evaluator, algorithm: Algorithm, policy: Policy, gathered: Gathered, number: int
 ) -> None:
-    """Whole episodes in each task, until it has at least a horizon of new steps."""
-    family, new = evaluator.family, [0] * gathered.tasks
+    """Whole episodes in each task, until it has a horizon of steps for each of the rounds so far (`number`, from 1)."""
+    family, episode = evaluator.family, 0
     act = as_act(algorithm, policy, family, evaluator.device)
-    episode = 0
-    while min(new) < family.horizon:
-        missing = [slot for slot, steps in enumerate(new) if steps < family.horizon]
+    while missing := [
+        slot for slot, steps in enumerate(gathered.counts) if steps < number * family.horizon
+    ]:
         tasks = [evaluator.tasks[slot] for slot in missing]
         stream = ("online-finetune", number, episode)
         episodes = record_episodes(family, tasks, _of_some(act, missing, gathered.tasks), 1, stream)
         for slot, part in zip(missing, episodes_as_transitions(episodes, evaluator.discount), strict=True):
             gathered.add(slot, evaluator.as_seen(part))
-            new[slot] += part.size
         episode += 1
 
 

@@ -100,13 +100,14 @@ def test_what_is_learned_online_pays() -> None:
     assert torch.equal(tested.random.get_state(), before), "training goes on with its own random numbers"
 
 
-def test_rounds_of_tasks_that_fall_have_as_many_steps() -> None:
-    tested, method = evaluator("walker-params", (2, 12))
-    family = tested.family
-    fine_tuned_evaluations(method, tested, (0, 3 * family.horizon), burn_in_rounds=1)
-    assert len(method.learner.sizes) == 3
+def test_tasks_that_fall_have_as_many_steps_in_every_round() -> None:
+    tested, method = evaluator("walker-params", (2, 12, 15))
+    horizon = tested.family.horizon
+    fine_tuned_evaluations(method, tested, (0, 30 * horizon), burn_in_rounds=1)
+    assert len(method.learner.sizes) == 30
+    assert len({tuple(counts) for counts in zip(*method.learner.sizes, strict=True)}) == 3, "they fall apart"
     for number, counts in enumerate(method.learner.sizes, 1):
-        assert all(number * family.horizon <= count < 2 * number * family.horizon for count in counts)
+        assert all(number * horizon <= count < (number + 1) * horizon for count in counts)
 
 
 def test_gathered_transitions_are_drawn_from_what_is_there() -> None:

@@ -58,9 +58,11 @@ def _with_seconds(curve: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def with_curve(curves: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
-    """All curves with a run's; one of the same key and seed is replaced."""
+    """All curves with a run's; one of the same key and seed is replaced, unless it is the longer part of the run."""
     if curves is not None:
         same = (curves[[*CURVE_KEY, "seed"]] == new[[*CURVE_KEY, "seed"]].iloc[0]).all(axis=1)
+        if curves.loc[same, "step"].max() > new["step"].max():
+            return curves
         new = pd.concat([curves[~same], new])
     return new.sort_values([*CURVE_KEY, "seed", "step"], kind="stable")
 

@@ -10,10 +10,12 @@ import pytest
 from benchmark import commands_results as commands
 from benchmark.errors import ResultError
 from benchmark.files import LEADERBOARD
+from benchmark.registry import build_config, find_algorithm
 from benchmark.results.board import Board, read_board
 from benchmark.results.figures import aggregate, own, paper, regenerate, table_1
 from benchmark.results.figures.drawn import as_read
 from benchmark.results.rows import ResultRow, as_frame, table_text
+from benchmark.run_config import settings_text, usual_settings
 from tests.results.helpers import ROW, add, run, write_metrics
 
 SEEDS = [replace(ROW, seed=seed, adapted_return=-100.0 + 10 * seed) for seed in range(3)]
@@ -213,7 +215,8 @@ def test_figures_that_cannot_be_written_get_one_message(tmp_path: Path) -> None:
 
 
 def test_table_1_has_the_return_after_each_number_of_environment_steps(tmp_path: Path) -> None:
-    rows = as_frame([replace(row, data="omrl/cheetah-vel/random-v1") for row in SEEDS])
+    settings = table_1.SETTINGS["macaw"]
+    rows = as_frame([replace(row, data="omrl/cheetah-vel/random-v1", settings=settings) for row in SEEDS])
     tuned = [rows.assign(online_steps=steps, adapted_return=rows["adapted_return"] + steps / 1000)
              for steps in (0, 20_000)]  # fmt: skip
     found = table_1.table(
@@ -222,6 +225,13 @@ def test_table_1_has_the_return_after_each_number_of_environment_steps(tmp_path:
     line = next(line for line in table_1.markdown(found).splitlines() if "| macaw |" in line)
     ends = [f"{middle:.1f} [{middle - REACH:.0f}, {middle + REACH:.0f}]" for middle in (-90, -70)]
     assert line == f"| cheetah-vel | random | mixed:256 | macaw | {ends[0]} | no runs | {ends[1]} |"
+
+
+@pytest.mark.parametrize("method", table_1.METHODS)
+def test_table_1_looks_for_the_settings_that_the_protocol_gives(method: str) -> None:
+    kind = find_algorithm(method)
+    usual = build_config(kind, usual_settings(kind, "online-finetune"))
+    assert settings_text(usual) == table_1.SETTINGS.get(method, "")
 
 
 def test_a_method_that_was_not_fine_tuned_online_is_a_line_without_numbers(tmp_path: Path) -> None:
@@ -253,3 +263,15 @@ def test_over_all_families_each_counts_once_and_only_methods_that_ran_on_all(tmp
     profiles = drawn(aggregate.performance_profiles(read_board(path)), panel="all families").set_index("x")
     assert profiles.loc["50", "y"] == pytest.approx(0.5)
     assert profiles.loc["14", "y"] == pytest.approx((1 + 1 / 3) / 2)
+
+
+def test_of_several_lengths_of_training_the_longest_is_drawn(tmp_path: Path) -> None:
+    longer = [replace(row, steps=20, adapted_return=-50.0, score=80.0) for row in SEEDS]
+    path = board(tmp_path, *longer, *SEEDS)
+    table = own.adaptation_gain(read_board(path))
+    assert drawn(table)["y"].tolist() == [150.0]
+    assert "steps=20" in drawn(table)["key"].iloc[0]
+    scores = aggregate.aggregate_scores(read_board(path))
+    assert set(scores[scores["algorithm"] == "macaw"]["y"].dropna()) == {80.0, 20.0}
+    steps = own.learning_curves(read_board(path))
+    assert sorted(set(drawn(steps)["x"]), key=int) == ["10", "20"], "a shorter curve does not replace a longer one"

@@ -67,8 +67,11 @@ def _settings(text: str) -> str:
 
 
 def standard(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
-    """The rows under standard conditions but for these."""
-    return chosen(rows, **{**STANDARD, **conditions})
+    """The rows under standard conditions but for these, of each method's longest training on a family."""
+    found = chosen(rows, **{**STANDARD, **conditions})
+    if "steps" not in found or found.empty:
+        return found
+    return found[found["steps"] == found.groupby(["name", "algorithm"])["steps"].transform("max")]
 
 
 def key_columns(rows: pd.DataFrame) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.results.figures.rows import named, standard
+from benchmark.results.figures.rows import STANDARD, chosen, named
 from benchmark.results.intervals import average_interval
 from benchmark.results.rows import differing
 from benchmark.results.tables import context_label
@@ -120,7 +120,7 @@ def overall(frame: pd.DataFrame, scale: tuple[float, float]) -> list[Overall]:
     A family counts with its key of the most meta-training steps. Where that leaves several keys (other data hashes),
     none is picked: the family is left out, and named as missing.
     """
-    frame = standard(named([frame], []))
+    frame = chosen(named([frame], []), **STANDARD)
     names = sorted(set(frame["family"]))
     found = []
     for _, part in frame.groupby(list(OF_A_METHOD)):
