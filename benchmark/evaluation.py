@@ -66,8 +66,6 @@ class Evaluation:
     """Returns at meta-test with one context choice."""
 
     choice: ContextChoice
-    context_size: int
-    """Transitions per task that the context really had (the longest, where the agent gathered it)."""
     adapted: Array
     """(task, episode) returns of the adapted policies."""
     unadapted: Array
@@ -80,22 +78,18 @@ class Evaluation:
     """Environment steps of online fine-tuning in each task before this test."""
 
 
-def combined(
-    choice: ContextChoice, context_size: int, adapted: Sequence[Outcomes], unadapted: Outcomes
-) -> Evaluation:
+def combined(choice: ContextChoice, adapted: Sequence[Outcomes], unadapted: Outcomes) -> Evaluation:
     """The evaluation whose groups of tasks, in order, came to these outcomes."""
     returns = np.concatenate([one.returns for one in adapted])
     solved = [one.successes for one in adapted if one.successes is not None]
     successes = np.concatenate(solved) if solved else None
-    return Evaluation(choice, context_size, returns, unadapted.returns, successes, unadapted.successes)
+    return Evaluation(choice, returns, unadapted.returns, successes, unadapted.successes)
 
 
 @dataclass(frozen=True)
 class Policies:
     """What a method adapts to at meta-test with one context choice."""
 
-    context_size: int
-    """Transitions per task that the context really had (the longest, where the agent gathered it)."""
     adapted: Sequence[tuple[tuple[int, ...], Policy]]
     """Test tasks that were adapted to together, and the policy for them; all tasks, in order."""
     unadapted: Policy
@@ -143,7 +137,7 @@ class Evaluator:
         self, algorithm: Algorithm, policy: Policy, choice: ContextChoice, online_steps: int
     ) -> Evaluation:
         """The same of a policy for all test tasks that began with this context and learned on for so many steps."""
-        found = Policies(choice.size, [(self.tasks, policy)], self._unadapted(algorithm))
+        found = Policies([(self.tasks, policy)], self._unadapted(algorithm))
         return replace(self._evaluate(algorithm, choice, found), online_steps=online_steps)
 
     @contextmanager
@@ -167,14 +161,13 @@ class Evaluator:
                 ((task,), adapt(algorithm, context))
                 for task, context in zip(self.tasks, contexts, strict=True)
             ]
-            size = max(context.size for context in contexts)
         else:
-            groups, size = [(self.tasks, adapt(algorithm, self.context(choice)))], choice.size
-        return Policies(size, groups, self._unadapted(algorithm))
+            groups = [(self.tasks, adapt(algorithm, self.context(choice)))]
+        return Policies(groups, self._unadapted(algorithm))
 
     def _evaluate(self, algorithm: Algorithm, choice: ContextChoice, found: Policies) -> Evaluation:
         *adapted, unadapted = self._outcomes(algorithm, [*found.adapted, (self.tasks, found.unadapted)])
-        return combined(choice, found.context_size, adapted, unadapted)
+        return combined(choice, adapted, unadapted)
 
     def _gather(self, algorithm: Algorithm, task: int, choice: ContextChoice) -> Transitions:
         def exploring(context: Transitions) -> Policy:

@@ -1,7 +1,8 @@
 """Everything that a trained method is tested with at the end of a run."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,40 @@ from benchmark.evaluation import Evaluation, Evaluator, as_act
 from benchmark.families.family import Family
 from benchmark.online_finetuning import CONTEXT, fine_tuned_evaluations
 from benchmark.protocol import EPISODES, ContextChoice
-from benchmark.results.rows import normalised_score
+from benchmark.results.rows import OF_A_TEST, normalised_score, read_rows
 from benchmark.rollouts import episode_outcomes
 
 Build = Callable[[AlgorithmConfig], Algorithm]
 """Gives a new instance of the method with this configuration."""
+
+
+@dataclass(frozen=True)
+class EarlierTests:
+    """What the same network, trained as long, was tested with before."""
+
+    rows: pd.DataFrame | None = None
+    """Result rows; None where there are none."""
+
+    @classmethod
+    def read(cls, path: Path) -> "EarlierTests":
+        """Those in a run's `result.csv`, if it is there; raises ResultError where it cannot be read."""
+        return cls(read_rows(path) if path.exists() else None)
+
+    def with_contexts(self, asked: Sequence[ContextChoice]) -> list[ContextChoice]:
+        """The contexts asked for, and behind them those of the earlier tests."""
+        if self.rows is None:
+            return list(asked)
+        pairs = self.rows[["context", "context_size"]].drop_duplicates().itertuples(index=False, name=None)
+        earlier = [ContextChoice(source, size) for source, size in pairs]
+        return [*asked, *(choice for choice in earlier if choice not in asked)]
+
+    def behind(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """New rows, and behind them those of the tests that were not made again."""
+        if self.rows is None:
+            return rows
+        again = pd.MultiIndex.from_frame(rows[list(OF_A_TEST)])
+        kept = ~pd.MultiIndex.from_frame(self.rows[list(OF_A_TEST)]).isin(again)
+        return pd.concat([rows, self.rows[kept]], ignore_index=True)
 
 
 def final_evaluations(

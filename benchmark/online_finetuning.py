@@ -119,9 +119,7 @@ def _gather_round(
     """Whole episodes in each task, until it has a horizon of steps for each of the rounds so far (`number`, from 1)."""
     family, episode = evaluator.family, 0
     act = as_act(algorithm, policy, family, evaluator.device)
-    while missing := [
-        slot for slot, steps in enumerate(gathered.counts) if steps < number * family.horizon
-    ]:
+    while missing := [slot for slot, steps in enumerate(gathered.counts) if steps < number * family.horizon]:
         tasks = [evaluator.tasks[slot] for slot in missing]
         stream = ("online-finetune", number, episode)
         episodes = record_episodes(family, tasks, _of_some(act, missing, gathered.tasks), 1, stream)

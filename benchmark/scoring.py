@@ -23,7 +23,7 @@ def result_rows(
                 family=family.id,
                 split=split,
                 context=evaluation.choice.source,
-                context_size=evaluation.context_size,
+                context_size=evaluation.choice.size,
                 online_steps=evaluation.online_steps,
                 task=task,
                 unadapted_return=float(evaluation.unadapted[index].mean()),

@@ -2,12 +2,11 @@
 
 RUN/config.toml    everything, resolved        RUN/metrics.csv   one row per evaluation
 RUN/checkpoint/    the last good state         RUN/timing.csv    wall-clock and memory, apart because they vary
-RUN/result.csv     one row per test task and context source, written at the end
+RUN/result.csv     one row per test task and context source, written at the end; a finished run can be tested again
 RUN/informed.csv   of a method that can be told the task: returns on the train tasks when it is
 """
 
 import io
-import resource
 import signal
 import time
 import tomllib
@@ -31,8 +30,9 @@ from benchmark.data.sampler import Sampler
 from benchmark.errors import RunError
 from benchmark.evaluation import Evaluation, Evaluator
 from benchmark.files import write_text
-from benchmark.final_test import final_evaluations, informed_table
+from benchmark.final_test import EarlierTests, final_evaluations, informed_table
 from benchmark.interruption import Interrupted, noticed_signals
+from benchmark.memory import peak_memory_mib
 from benchmark.online_finetuning import CONTEXT
 from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
@@ -89,6 +89,7 @@ class Run:
         self.rows: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
         self.checkpoints = Checkpoints(folder / "checkpoint", self.identity())
+        self.earlier = EarlierTests()
 
     def _build(self, settings: AlgorithmConfig) -> Algorithm:
         description = FamilyDescription(
@@ -111,7 +112,7 @@ class Run:
         }
 
     def prepare(self, resume: bool) -> None:
-        """Claim the folder: a new one, or with `resume` the run that lies there.
+        """Claim the folder: a new one, or with `resume` the run that lies there, whose other tests stay.
 
         Raises RunError if another run lies there, or a finished one without `resume`, or if the folder cannot be
         written; CheckpointError if the checkpoint is damaged or another run's; ConfigError or DataError if a
@@ -132,8 +133,10 @@ class Run:
                 f"{self.folder} has already done {self.step} steps, more than the {self.config.steps} asked for; "
                 "nothing was changed."
             )
+        if self.step == self.config.steps:
+            self.earlier = EarlierTests.read(self.folder / "result.csv")
         try:
-            contexts = [str(choice) for choice in self.config.contexts]
+            contexts = [str(choice) for choice in self.earlier.with_contexts(self.config.contexts)]
             asked = {"steps": self.config.steps, "contexts": contexts, "protocol_name": self.config.protocol}
             write_text(self.folder / "config.toml", as_toml({**asked, **self.identity()}))
         except OSError as error:
@@ -317,7 +320,7 @@ class Run:
         try:
             if informed is not None:
                 write_table(self.folder / "informed.csv", informed)
-            write_table(self.folder / "result.csv", frame)
+            write_table(self.folder / "result.csv", self.earlier.behind(frame))
         except OSError as error:
             raise RunError(
                 f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space, then --resume."
@@ -332,16 +335,3 @@ def refuse_existing(folder: Path) -> None:
         raise RunError(
             f"{folder} holds {state}. Go on with it by --resume, or choose another --out; nothing was changed."
         )
-
-
-def peak_memory_mib() -> int:
-    """Largest resident size of this process so far.
-
-    Linux counts the peak of the process that started this one into `ru_maxrss`; its own is in /proc.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        if "VmHWM" in lines:
-            return int(lines["VmHWM"].split()[0]) // 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

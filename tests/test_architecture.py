@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 LEVELS = [
-    {"errors", "files", "randomness", "algorithm", "interruption", "console", "locks"},
+    {"errors", "files", "randomness", "algorithm", "interruption", "console", "locks", "memory"},
     {"families"},
     {"workers"},
     {"rollouts"},

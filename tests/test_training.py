@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -275,6 +276,23 @@ def test_a_finished_run_can_be_tested_with_more_contexts(tiny_data: Open, tmp_pa
     rows = start(tmp_path, tiny_data, more, resume=True).train()
     assert rows["context"].tolist() == ["mixed", "mixed", "late", "late"]
     pd.testing.assert_frame_equal(rows[:2], first)
+
+
+def test_tests_of_a_finished_run_stay_until_it_is_trained_on(tiny_data: Open, tmp_path: Path) -> None:
+    def tested(steps: int, *contexts: ContextChoice) -> list[str]:
+        config = replace(CONFIG, steps=steps, contexts=(ContextChoice(), *contexts))
+        start(tmp_path, tiny_data, config, resume=(tmp_path / "config.toml").exists()).train()
+        return read_rows(tmp_path / "result.csv")["context"].tolist()[::2]
+
+    late, early = ContextChoice("late", 64), ContextChoice("early", 64)
+    assert tested(10, late) == ["mixed", "late"]
+    whole = read_rows(tmp_path / "result.csv")
+    assert tested(10, early) == ["mixed", "early", "late"]
+    stored = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert stored["contexts"] == ["mixed:256", "early:64", "late:64"]
+    kept = read_rows(tmp_path / "result.csv").query("context != 'early'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, whole)
+    assert tested(20, early) == ["mixed", "early"]
 
 
 def test_what_is_left_of_another_run_is_not_resumed(tiny_data: Open, tmp_path: Path) -> None:

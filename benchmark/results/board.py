@@ -9,12 +9,10 @@ import pandas as pd
 
 from benchmark.errors import ResultError, SubmissionError
 from benchmark.results.curves import read_curves, run_curve, with_curve
-from benchmark.results.rows import KEY, read_rows, write_table
+from benchmark.results.rows import KEY, OF_A_TEST, read_rows, write_table
 from benchmark.results.submission import Submission, read_submissions
 from benchmark.results.trust import OWN, read_mark
 
-OF_A_TEST = ("context", "context_size", "settings", "online_steps")
-"""Columns of the key in which the tests of one run may differ; the first row's settings are the run's own."""
 OF_ONE_RUN = [*(name for name in KEY if name not in OF_A_TEST), "seed"]
 """Columns that have one value in a run's `result.csv`."""
 

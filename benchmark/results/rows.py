@@ -17,6 +17,8 @@ KEY = (
     "algorithm", "algorithm_version", "settings", "steps", "online_steps",
 )  # fmt: skip
 """What must be equal for rows to be averaged; seeds and test tasks are what is averaged over."""
+OF_A_TEST = ("context", "context_size", "settings", "online_steps")
+"""Columns of the key in which the tests of one run may differ; the first row's settings are the run's own."""
 BELONGS_TO = {"data": "family", "data_hash": "data", "algorithm_version": "algorithm"}
 """Columns of the key whose values can be compared only where another column is the same."""
 
@@ -35,7 +37,7 @@ class ResultRow:
     context: str
     """Source of the context."""
     context_size: int
-    """Transitions of context."""
+    """Transitions of context that were asked for; `online` gathers as many full episodes, less where they end early."""
     protocol: int
     mujoco: str
     algorithm: str

@@ -30,14 +30,14 @@ def export_run(run: Run, choice: ContextChoice) -> tuple[Evaluation, dict[str, b
     twins = [*(policy for _, policy in acting.adapted), acting.unadapted]
     outcomes, contents = [], {}
     for (tasks, adapted, policy), twin in zip(groups, twins, strict=True):
-        file = PolicyFile(run.config.seed, choice.source, traced.context_size, tasks, adapted)
+        file = PolicyFile(run.config.seed, choice.source, choice.size, tasks, adapted)
         shape = (len(tasks), EPISODES, run.family.observation_size)
         contents[file.path] = to_onnx(policy, shape, run.device)
         exported = load_policy(contents[file.path], run.family, len(tasks), run.folder / file.path)
         original = as_act(run.algorithm, twin, run.family, run.device)
         outcomes.append(_rolled_out(run.family, tasks, held_against(original, exported)))
     *of_adapted, unadapted = outcomes
-    return combined(choice, traced.context_size, of_adapted, unadapted), contents
+    return combined(choice, of_adapted, unadapted), contents
 
 
 def measure(submission: Submission, report: Callable[[int, int], None]) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def _rows(family: Family, claimed: pd.DataFrame, outcomes: Mapping[PolicyFile, O
     choice = ContextChoice(str(first["context"]), int(first["context_size"]))
     adapted = [one for file, one in outcomes.items() if file.adapted]
     (unadapted,) = (one for file, one in outcomes.items() if not file.adapted)
-    evaluation = combined(choice, choice.size, adapted, unadapted)
+    evaluation = combined(choice, adapted, unadapted)
     told = ("family", "split", "online_steps", *OF_A_CONTEXT)  # by the evaluation
     common = {name: first[name] for name in (*KEY, "seed") if name not in told}
     return as_frame(result_rows(family, str(first["split"]), references(family.name), evaluation, common))

@@ -108,20 +108,23 @@ def _runs(table: Mapping[str, Any], entry: int, out: Path) -> Iterator[PlannedRu
         chosen = dict(zip(options, values, strict=True))
         shown = {key: value for key, value in chosen.items() if "name" not in table or len(options[key]) > 1}
         for seed in seeds:
-            yield _run(
-                chosen, {**common, "seed": seed, "contexts": contexts}, _variant(table, shown), entry, out
-            )
+            yield _run(table, chosen, shown, {**common, "seed": seed, "contexts": contexts}, entry, out)
 
 
 def _run(
-    chosen: Mapping[str, Any], common: Mapping[str, Any], variant: list[str], entry: int, out: Path
-) -> PlannedRun:
+    table: Mapping[str, Any], chosen: Mapping[str, Any], shown: Mapping[str, Any], common: Mapping[str, Any],
+    entry: int, out: Path,
+) -> PlannedRun:  # fmt: skip
     kind = find_algorithm(chosen["algorithm"])
     check_protocol(kind, common["protocol"])
     family = families.family(chosen["family"])
     asked = {key.removeprefix("set "): value for key, value in chosen.items() if key.startswith("set ")}
-    set_here = {**usual_settings(kind, common["protocol"]), **asked}
+    usual = usual_settings(kind, common["protocol"])
+    set_here = {**usual, **asked}
     settings = build_config(kind, set_here)
+    if "name" not in table:
+        shown = {**{f"set {key}": value for key, value in usual.items()}, **shown}
+    variant = _variant(table, shown, kind.Config())
     named = {key: value for key, value in chosen.items() if key in OPTIONS}
     steps = {"steps": family.meta_steps} | dict(common)
     config = RunConfig(**(named | steps | {"family": family.name, "threads": 1, "settings": set_here}))
@@ -130,9 +133,13 @@ def _run(
     return PlannedRun(name, out / name, config, chosen.get("data"), entry, kind, settings)
 
 
-def _variant(table: Mapping[str, Any], shown: Mapping[str, Any]) -> list[str]:
-    """The folder that tells runs of other options apart, or nothing."""
+def _variant(table: Mapping[str, Any], shown: Mapping[str, Any], defaults: AlgorithmConfig) -> list[str]:
+    """The folder that tells runs of other options apart, or nothing.
+
+    What a run is tested with when it is trained says nothing here: its tests by both protocols lie in one folder.
+    """
     usual = {name: one.default for name, one in OPTIONS.items()}
+    usual |= {f"set {name}": getattr(defaults, name) for name in defaults.__dataclass_fields__}
     parts = [
         f"{key.removeprefix('set ')}={_in_a_name(value)}"
         for key, value in shown.items()
@@ -145,13 +152,8 @@ def _variant(table: Mapping[str, Any], shown: Mapping[str, Any]) -> list[str]:
             )
         parts.insert(0, table["name"])
     else:
-        protocol, context = (
-            str(table.get("protocol", "standard")),
-            str(ContextChoice.parse(_contexts(table)[0])),
-        )
-        if protocol != "standard":
-            parts.append(f"protocol={_in_a_name(protocol)}")
-        if context != str(ContextChoice(usual_context(protocol))):
+        context = str(ContextChoice.parse(_contexts(table)[0]))
+        if context != str(ContextChoice()):
             parts.append(f"context={_in_a_name(context)}")
     variant = ",".join(parts)
     if len(variant) > LONGEST_VARIANT:

@@ -274,4 +274,6 @@ def test_of_several_lengths_of_training_the_longest_is_drawn(tmp_path: Path) -> 
     scores = aggregate.aggregate_scores(read_board(path))
     assert set(scores[scores["algorithm"] == "macaw"]["y"].dropna()) == {80.0, 20.0}
     steps = own.learning_curves(read_board(path))
-    assert sorted(set(drawn(steps)["x"]), key=int) == ["10", "20"], "a shorter curve does not replace a longer one"
+    assert sorted(set(drawn(steps)["x"]), key=int) == ["10", "20"], (
+        "a shorter curve does not replace a longer one"
+    )

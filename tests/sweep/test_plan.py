@@ -49,11 +49,15 @@ def test_lists_are_crossed_and_a_run_lies_where_it_can_be_read_from(tmp_path: Pa
 def test_runs_that_learn_online_have_that_protocols_settings_and_context(tmp_path: Path) -> None:
     run, named = planned(tmp_path, f'{ONE}protocol = "online-finetune"\n{ONE}protocol = "online-finetune"\n'
                                    'contexts = ["early:64"]\n')  # fmt: skip
-    assert run.name == "protocol=online-finetune/cheetah-vel/macaw/seed-0"
+    assert run.name == "inner_data=random,context=random-256/cheetah-vel/macaw/seed-0"
     assert run.config.contexts == (ContextChoice("random"),)
     assert run.settings.inner_data == "random"
-    assert named.name == "protocol=online-finetune,context=early-64/cheetah-vel/macaw/seed-0"
+    assert named.name == "inner_data=random,context=early-64/cheetah-vel/macaw/seed-0"
     assert tiers(run.config) == ["mixed", "random"]
+    (other,) = planned(
+        tmp_path, ONE.replace("macaw", "pearl") + 'protocol = "online-finetune"\ncontexts = ["mixed"]\n'
+    )
+    assert other.name == "cheetah-vel/pearl/seed-0", "the run that the standard protocol tests"
     with pytest.raises(ConfigError, match="meta-bc does not learn online"):
         planned(tmp_path, ONE.replace("macaw", "meta-bc") + 'protocol = "online-finetune"\n')
 
@@ -67,6 +71,8 @@ def test_runs_that_learn_online_have_that_protocols_settings_and_context(tmp_pat
         ('contexts = ["late"]', "context=late-256/cheetah-vel/macaw/seed-0"),
         ('name = "mine"\ntier = "expert"', "mine/cheetah-vel/macaw/seed-0"),
         ('name = "m"\nset = { advantage_head = [false, true] }', "m,advantage_head=false/cheetah-vel/macaw/seed-0"),
+        ('name = "m"\nset = { advantage_head = [true, false] }', "m/cheetah-vel/macaw/seed-0"),
+        ("set = { advantage_head = true }", "cheetah-vel/macaw/seed-0"),
         ('data = "imported/cheetah-vel/a-v0"', "data=imported-cheetah-vel-a-v0/cheetah-vel/macaw/seed-0"),
     ],
 )  # fmt: skip
@@ -101,7 +107,7 @@ def test_the_folder_says_what_is_unusual(tmp_path: Path, lines: str, name: str) 
         (ONE + ONE, "numbers 1 and 2 both ask for the run cheetah-vel/macaw/seed-0. Take it out of one"),
         (f"{ONE}{ONE}steps = 9", "numbers 1 and 2: different runs would share the folder .* another name"),
         (f'{ONE}{ONE}name = "again"', "numbers 1 and 2 ask for the same run twice, as cheetah-vel/.* and as again/"),
-        (f'{ONE}set = {{ inner_data = "{"x" * 150}" }}', "too long. Give these runs a short name"),
+        (f'{ONE}data = "imported/cheetah-vel/{"x" * 150}-v0"', "too long. Give these runs a short name"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_with_file_and_table(tmp_path: Path, text: str, message: str) -> None:
