@@ -1,4 +1,6 @@
-"""How long to meta-train: one rule for all methods, applied to runs on the split `tuning`, never to test tasks.
+"""How long to meta-train: one rule for all methods, applied to runs on the split `tuning`.
+
+Its test tasks are train tasks of `standard`; cheetah-dir alone has no others than those it tests on in every split.
 
     score     .  .   . : . : : : :  : : :
               |--w--|--w--|--w--|--w--|        windows of some evaluations, side by side

@@ -4,7 +4,7 @@
     algorithm = ["macaw", "meta-bc"]           # lists are crossed: here 2 x 1 x 3 x 2 runs
     family = "cheetah-vel"
     seeds = [0, 1, 2]
-    steps = 15000
+    steps = 15000                              # or of each method: { macaw = 15000, meta-bc = 20000 }
     set = { policy_inner_lr = [1e-3, 1e-2] }   # a value that is itself a list has double brackets
     contexts = ["mixed", "expert:64"]          # not crossed: one run is tested with all of them
 
@@ -95,7 +95,9 @@ def _runs(table: Mapping[str, Any], entry: int, out: Path) -> Iterator[PlannedRu
     for key in ("algorithm", "family", "seeds"):
         if key not in table:
             raise ConfigError(f"there is no {key}; say {key} = ...")
-    common: dict[str, Any] = {key: _whole(key, table[key]) for key in NUMBERS if key in table}
+    steps = table["steps"] if isinstance(table.get("steps"), dict) else None
+    numbers = [key for key in NUMBERS if key in table and not (key == "steps" and steps is not None)]
+    common: dict[str, Any] = {key: _whole(key, table[key]) for key in numbers}
     common |= {"protocol": table.get("protocol", "standard")}
     contexts = tuple(ContextChoice.parse(text) for text in _contexts(table))
     settings = table.get("set", {})
@@ -106,9 +108,17 @@ def _runs(table: Mapping[str, Any], entry: int, out: Path) -> Iterator[PlannedRu
     seeds = [_whole("seeds", seed) for seed in _distinct("seeds", table["seeds"])]
     for values in itertools.product(*options.values()):
         chosen = dict(zip(options, values, strict=True))
+        if steps is not None:
+            common["steps"] = _steps_of(chosen["algorithm"], steps)
         shown = {key: value for key, value in chosen.items() if "name" not in table or len(options[key]) > 1}
         for seed in seeds:
             yield _run(table, chosen, shown, {**common, "seed": seed, "contexts": contexts}, entry, out)
+
+
+def _steps_of(algorithm: str, steps: Mapping[str, Any]) -> int:
+    if algorithm not in steps:
+        raise ConfigError(f"steps has no number for {algorithm}, only for {', '.join(steps) or 'nothing'}.")
+    return _whole(f"steps of {algorithm}", steps[algorithm])
 
 
 def _run(

@@ -160,6 +160,21 @@ def test_sparsity_is_by_the_number_of_train_tasks_with_published_values_beside(t
     assert list(dict.fromkeys(published["x"])) == list(paper.FIGURES[3].categories)
 
 
+def test_context_sources_are_points_and_the_missing_ones_are_named(tmp_path: Path) -> None:
+    online = [{"context": "online", "context_size": size, "score": float(size)} for size in (200, 400, 600)]
+    rows = [replace(ROW, **change) for change in [*online, {"context": "random", "score": 7.0}]]  # type: ignore[arg-type]
+    table = own.context_source(read_board(board(tmp_path, *SEEDS, *rows)))
+    assert drawn(table)[["x", "y"]].to_numpy().tolist() == [
+        ["mixed", 50.0],
+        ["random", 7.0],
+        ["online", 400.0],
+    ]
+    assert remarks(table) == [
+        *(f"macaw: no runs with context {source}" for source in ("expert", "medium", "other")),
+        "no runs of pearl, multitask-awr, meta-bc",
+    ]
+
+
 def test_gain_is_adapted_minus_un_adapted_on_every_task(tmp_path: Path) -> None:
     folders = [
         run(tmp_path / str(row.seed), row, replace(row, task=7, unadapted_return=-100.0)) for row in SEEDS

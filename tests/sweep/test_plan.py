@@ -46,6 +46,16 @@ def test_lists_are_crossed_and_a_run_lies_where_it_can_be_read_from(tmp_path: Pa
     assert last.settings.discount == 0.9
 
 
+def test_methods_can_have_steps_of_their_own(tmp_path: Path) -> None:
+    both = ONE.replace('"macaw"', '["macaw", "meta-bc"]')
+    runs = planned(tmp_path, both + "steps = { macaw = 30, meta-bc = 70 }\n")
+    assert [(run.kind.name, run.config.steps) for run in runs] == [("macaw", 30), ("meta-bc", 70)]
+    with pytest.raises(ConfigError, match="steps has no number for meta-bc, only for macaw"):
+        planned(tmp_path, both + "steps = { macaw = 30 }\n")
+    with pytest.raises(ConfigError, match="steps of macaw takes a whole number, not 'many'"):
+        planned(tmp_path, ONE + 'steps = { macaw = "many" }\n')
+
+
 def test_runs_that_learn_online_have_that_protocols_settings_and_context(tmp_path: Path) -> None:
     run, named = planned(tmp_path, f'{ONE}protocol = "online-finetune"\n{ONE}protocol = "online-finetune"\n'
                                    'contexts = ["early:64"]\n')  # fmt: skip

@@ -1,4 +1,4 @@
-"""Figures of our own: learning curves, what adaptation gains, contexts of all sizes, and wall-clock."""
+"""Figures of our own: learning curves, what adaptation gains, contexts of all sizes and sources, and wall-clock."""
 
 import pandas as pd
 
@@ -7,11 +7,20 @@ from benchmark.results.curves import REFERENCES, SECONDS
 from benchmark.results.figures.drawn import curve, mark, missing, point, points, remark, table_of
 from benchmark.results.figures.figure import Figure
 from benchmark.results.figures.paper import METHODS, ORDINARY, RETURN, STEPS, panels
-from benchmark.results.figures.rows import Series, curve_rows, result_rows, series_of, standard
+from benchmark.results.figures.rows import (
+    STANDARD,
+    Series,
+    chosen,
+    curve_rows,
+    result_rows,
+    series_of,
+    standard,
+)
 from benchmark.results.intervals import mean_over_seeds
 from benchmark.results.rows import score_matrix
 
 CONTEXT_SIZES = (64, 128, 256, 512, 1000)
+CONTEXT_SOURCES = ("mixed", "expert", "medium", "random", "other", "online")
 
 
 def _references(panel: str, rows: pd.DataFrame) -> list[pd.DataFrame]:
@@ -67,6 +76,31 @@ def context_size(board: Board) -> pd.DataFrame:
     return table_of(parts)
 
 
+def context_source(board: Board) -> pd.DataFrame:
+    """Score with contexts of the usual size from every source; what an agent gathers itself is whole episodes."""
+    rows, parts = result_rows(board), []
+    for name in panels(rows):
+        here = pd.concat([_from_source(rows, name, source) for source in CONTEXT_SOURCES])
+        for one in series_of(here, ("context", "context_size")):
+            for source in CONTEXT_SOURCES:
+                part = one.rows[one.rows["context"] == source]
+                if part.empty:
+                    parts.append(remark(name, f"{one.label}: no runs with context {source}"))
+                else:
+                    parts.append(point(name, Series(one.label, one.algorithm, part), source, "score"))
+        parts += missing(name, here, METHODS)
+    return table_of(parts)
+
+
+def _from_source(rows: pd.DataFrame, name: str, source: str) -> pd.DataFrame:
+    """Rows of contexts of the usual size; of what an agent gathers itself, of the fewest episodes that have it."""
+    size = STANDARD["context_size"]
+    if source == "online":
+        gathered = chosen(rows, name=name, context=source)["context_size"]
+        size = gathered[gathered >= size].min()
+    return standard(rows, name=name, context=source, context_size=size)
+
+
 def score_over_time(board: Board) -> pd.DataFrame:
     """Score over the wall-clock of the runs that were timed."""
     curves, parts = standard(curve_rows(board)), []
@@ -87,6 +121,10 @@ FIGURES = (
     Figure(
         "context-size", "transitions of context", RETURN, context_size,
         "split standard, context mixed, default settings", "category", tuple(map(str, CONTEXT_SIZES)),
+    ),
+    Figure(
+        "context-source", "source of the context", "score", context_source,
+        "split standard, 256 transitions of context, default settings", "category", CONTEXT_SOURCES, joined=False,
     ),
     Figure(
         "score-over-time", "seconds on each run's own machine, with evaluations", "score", score_over_time, ORDINARY
