@@ -60,6 +60,8 @@ class MultitaskAWRConfig(AlgorithmConfig):
     """Standard deviation of the noise with which `explore` acts."""
     weight_limit: float = 20.0
     """Largest advantage weight."""
+    signed_log_returns: bool = False
+    """Whether V and advantages are of sign(R) log(1 + |R|), as published for ML45, in place of returns R."""
 
     def __post_init__(self) -> None:
         """ValueError where a value is out of range."""
@@ -105,7 +107,7 @@ class MultitaskAWR(Algorithm):
         self._policy = new_network(policy, None, random)
         self._value_adam = Adam(self._value.tensors(), config.value_lr)
         self._policy_adam = Adam(self._policy.tensors(), config.policy_lr)
-        self._awr = AWR(config.action_std, config.weight_limit)
+        self._awr = AWR(config.action_std, config.weight_limit, config.signed_log_returns)
         self._identities = torch.eye(family.train_tasks, device=device)
 
     def update(self, data: TrainingData) -> Metrics:

@@ -95,6 +95,8 @@ class MacawConfig(AlgorithmConfig):
     """Largest advantage weight."""
     target_rate: float = 0.1
     """Share of the adapted parameters in V_target; the rest are the meta-parameters."""
+    signed_log_returns: bool = False
+    """Whether V and advantages are of sign(R) log(1 + |R|), as published for ML45, in place of returns R."""
 
     def __post_init__(self) -> None:
         """ValueError where a value is out of range."""
@@ -167,8 +169,8 @@ class Macaw(Algorithm):
         value_step = self._value_step(inner)
         outer_values = values(value_step.layers, outer.observations)
         with torch.no_grad():
-            targets = _bootstrapped(value_step.interpolated(config.target_rate), outer)
-            outer_advantages = _bootstrapped(value_step.layers, outer) - outer_values
+            targets = self._bootstrapped(value_step.interpolated(config.target_rate), outer)
+            outer_advantages = self._bootstrapped(value_step.layers, outer) - outer_values
             weights = losses.advantage_weights(outer_advantages, config.weight_limit)
         value_losses = losses.value_loss(outer_values, targets)
         value = value_step.backward(value_losses.sum() / self.family.train_tasks)
@@ -205,7 +207,7 @@ class Macaw(Algorithm):
             value, policy = (step.network() for step in self._adapted(context))
         else:
             value, policy = copies(self._value, context.tasks), copies(self._policy, context.tasks)
-        awr = AWR(config.action_std, config.weight_limit)
+        awr = AWR(config.action_std, config.weight_limit, config.signed_log_returns)
         return OnlineAWR(awr, value, policy, config.exploration_std, self._random)
 
     def explore(self, context: Transitions) -> Policy:
@@ -244,8 +246,11 @@ class Macaw(Algorithm):
     def _value_step(self, inner: Transitions, differentiable: bool = True) -> InnerStep:
         """The inner step on L_V."""
 
+        signed = self.config.signed_log_returns
+        returns = losses.signed_logarithm(inner.returns) if signed else inner.returns
+
         def loss(layers: list[Layer]) -> Float[Tensor, " task"]:
-            return losses.value_loss(values(layers, inner.observations), inner.returns)
+            return losses.value_loss(values(layers, inner.observations), returns)
 
         return InnerStep(self._value, self._value_lr, loss, inner.tasks, differentiable)
 
@@ -259,7 +264,7 @@ class Macaw(Algorithm):
     ) -> InnerStep:
         """The inner step on L_AWR + lambda L_ADV, with the adapted V; `head` is theta of the head."""
         with torch.no_grad():
-            advantages = _bootstrapped(value_layers, inner) - values(value_layers, inner.observations)
+            advantages = self._bootstrapped(value_layers, inner) - values(value_layers, inner.observations)
             weights = losses.advantage_weights(advantages, self.config.weight_limit)
 
         def loss(layers: list[Layer]) -> Float[Tensor, " task"]:
@@ -274,8 +279,11 @@ class Macaw(Algorithm):
 
         return InnerStep(self._policy, self._policy_lr, loss, inner.tasks, differentiable)
 
-
-def _bootstrapped(layers: list[Layer], batch: Transitions) -> Float[Tensor, "task batch"]:
-    """R + gamma^k V(s_end)."""
-    final_values = values(layers, batch.final_observations)
-    return losses.bootstrapped_returns(batch.returns, batch.final_discounts, final_values)
+    def _bootstrapped(self, layers: list[Layer], batch: Transitions) -> Float[Tensor, "task batch"]:
+        """R + gamma^k V(s_end), or its signed logarithm."""
+        return losses.bootstrapped_returns(
+            batch.returns,
+            batch.final_discounts,
+            values(layers, batch.final_observations),
+            self.config.signed_log_returns,
+        )

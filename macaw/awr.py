@@ -33,17 +33,24 @@ class AWR:
     """Standard deviation of the policy in its likelihood."""
     weight_limit: float
     """Largest advantage weight."""
+    signed_logarithms: bool = False
+    """Whether V and advantages are of signed logarithms of returns."""
 
     def value_losses(self, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
         """mean (V(s) - R)^2 of each task."""
-        return losses.value_loss(values(value.repeated(batch.tasks), batch.observations), batch.returns)
+        predicted = values(value.repeated(batch.tasks), batch.observations)
+        returns = losses.signed_logarithm(batch.returns) if self.signed_logarithms else batch.returns
+        return losses.value_loss(predicted, returns)
 
     def policy_losses(self, policy: Network, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
         """L_AWR of each task; no gradient flows through V."""
         with torch.no_grad():
             layers = value.repeated(batch.tasks)
             targets = losses.bootstrapped_returns(
-                batch.returns, batch.final_discounts, values(layers, batch.final_observations)
+                batch.returns,
+                batch.final_discounts,
+                values(layers, batch.final_observations),
+                self.signed_logarithms,
             )
             advantages = targets - values(layers, batch.observations)
             weights = losses.advantage_weights(advantages, self.weight_limit)

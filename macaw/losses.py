@@ -23,9 +23,25 @@ def bootstrapped_returns(
     returns: Float[Tensor, "task batch"],
     final_discounts: Float[Tensor, "task batch"],
     final_values: Float[Tensor, "task batch"],
+    signed_logarithms: bool = False,
 ) -> Float[Tensor, "task batch"]:
-    """R + gamma^k V(s_end), the return continued beyond a time limit; gamma^k is zero where it terminated."""
+    """R + gamma^k V(s_end), the return continued beyond a time limit; gamma^k is zero where it terminated.
+
+    With `signed_logarithms` V is of signed logarithms of returns, and the signed logarithm of the sum is given.
+    """
+    if signed_logarithms:
+        return signed_logarithm(returns + final_discounts * _signed_exponential(final_values))
     return returns + final_discounts * final_values
+
+
+def signed_logarithm(returns: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """sign(R) log(1 + |R|)"""
+    return returns.sign() * returns.abs().log1p()
+
+
+def _signed_exponential(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """What `values` are signed logarithms of, at most e^20."""
+    return values.sign() * values.abs().clamp(max=20.0).expm1()
 
 
 def advantage_weights(advantages: Float[Tensor, "task batch"], limit: float) -> Float[Tensor, "task batch"]:

@@ -138,7 +138,7 @@ class Family(ABC):
 
     @abstractmethod
     def more_splits(self) -> dict[str, Split]:
-        """Splits beyond the published ones; at least `standard`, and `tuning`, which leaves its test tasks alone if it can."""
+        """Splits beyond the published ones; at least `standard`, and `tuning`, which spares its test tasks."""
 
     def task_text(self, task: int) -> str:
         """The task's parameter in a few characters, for tables."""

@@ -1,6 +1,7 @@
 """What a user of `Macaw` relies on: adaptation per task, exact resuming, learning, configuration errors."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.algorithm import LifePart
+from benchmark.algorithm import LifePart, Transitions
 from macaw.algorithm import Macaw, MacawConfig
+from macaw.losses import signed_logarithm
 from macaw.validation import check_choice
 from tests.macaw.data import FixedData, InMemoryData, assert_same, family, transitions
 
@@ -134,6 +136,26 @@ def test_the_losses_of_a_fixed_batch_fall(variant: dict[str, Any]) -> None:
     for name in ("loss", "value_loss", "policy_loss", "inner_value_loss"):
         assert metrics[-1][name] < metrics[0][name], name
     assert all(value.shape == () and not value.requires_grad for value in metrics[0].values())
+
+
+def test_signed_logarithms_stand_for_returns_where_episodes_terminate() -> None:
+    def ended(seed: int, scale: float) -> Transitions:
+        batch = transitions(family(), 3, 20, seed)
+        return replace(
+            batch, returns=scale * batch.returns, final_discounts=torch.zeros_like(batch.final_discounts)
+        )
+
+    def logarithms(batch: Transitions) -> Transitions:
+        return replace(batch, returns=signed_logarithm(batch.returns))
+
+    batches = ended(1, 300.0), ended(2, 300.0)
+    found = build(signed_log_returns=True).meta_step(*batches)
+    expected = build().meta_step(*map(logarithms, batches))
+    for name, loss in expected.losses.items():
+        assert torch.equal(found.losses[name], loss), name
+    assert torch.equal(build(signed_log_returns=True).adapt(batches[0])(torch.ones(3, 2, 3)),
+                       build().adapt(logarithms(batches[0]))(torch.ones(3, 2, 3)))  # fmt: skip
+    assert not torch.equal(found.losses["policy_loss"], build().meta_step(*batches).losses["policy_loss"])
 
 
 def test_the_inner_batch_comes_from_the_part_of_life_asked_for() -> None:

@@ -22,6 +22,19 @@ def test_a_return_is_continued_by_the_discounted_final_value() -> None:
     assert returns.tolist() == [[6.0, 2.0]]
 
 
+def test_signed_logarithms_of_returns_are_continued_as_returns() -> None:
+    found = losses.signed_logarithm(torch.tensor([-9.0, 0.0, 9.0]))
+    torch.testing.assert_close(found, torch.tensor([-math.log(10), 0.0, math.log(10)]))
+    continued = losses.bootstrapped_returns(
+        torch.tensor([[1.0, 2.0, 0.0]]),
+        torch.tensor([[0.5, 0.0, 1.0]]),
+        losses.signed_logarithm(torch.tensor([[10.0, 10.0, -7.0]])),
+        signed_logarithms=True,
+    )
+    torch.testing.assert_close(continued, losses.signed_logarithm(torch.tensor([[6.0, 2.0, -7.0]])))
+    assert losses.bootstrapped_returns(*torch.tensor([[[0.0]], [[1.0]], [[900.0]]]), True).isfinite().all()
+
+
 def test_weights_use_the_unbiased_std_of_each_task() -> None:
     advantages = torch.tensor([[0.0, 2.0], [5.0, 5.5]])
     spread = math.exp(math.sqrt(0.5))

@@ -16,7 +16,7 @@ from benchmark.results.figures import aggregate, own, paper, regenerate, table_1
 from benchmark.results.figures.drawn import as_read
 from benchmark.results.rows import ResultRow, as_frame, table_text
 from benchmark.run_config import settings_text, usual_settings
-from tests.results.helpers import ROW, add, run, write_metrics
+from tests.results.helpers import ROW, SOLVED, add, run, write_metrics
 
 SEEDS = [replace(ROW, seed=seed, adapted_return=-100.0 + 10 * seed) for seed in range(3)]
 REACH = 4.302653 * 10 / 3**0.5
@@ -170,7 +170,7 @@ def test_context_sources_are_points_and_the_missing_ones_are_named(tmp_path: Pat
         ["online", 400.0],
     ]
     assert remarks(table) == [
-        *(f"macaw: no runs with context {source}" for source in ("expert", "medium", "other")),
+        "macaw: no runs with context expert, medium, other",
         "no runs of pearl, multitask-awr, meta-bc",
     ]
 
@@ -292,3 +292,19 @@ def test_of_several_lengths_of_training_the_longest_is_drawn(tmp_path: Path) -> 
     assert sorted(set(drawn(steps)["x"]), key=int) == ["10", "20"], (
         "a shorter curve does not replace a longer one"
     )
+
+
+def test_ml45_shows_success_rates_with_any_settings(tmp_path: Path) -> None:
+    rates = [
+        replace(SOLVED, task=task, score=score, settings="batch=750")
+        for task, score in ((45, 75.0), (46, 25.0))
+    ]
+    add(tmp_path / "board", run(tmp_path / "run", *rates))
+    table = paper.ml45(read_board(tmp_path / "board"))
+    assert drawn(table, panel="ml45")[["x", "y"]].to_numpy().tolist() == [
+        ["45", 75.0],
+        ["46", 25.0],
+        ["all", 50.0],
+    ]
+    assert drawn(table, "published", "ml45")["y"].tolist() == [21, 26]
+    assert remarks(table, "ml45") == ["no runs of multitask-awr, meta-bc"]

@@ -82,12 +82,13 @@ def context_source(board: Board) -> pd.DataFrame:
     for name in panels(rows):
         here = pd.concat([_from_source(rows, name, source) for source in CONTEXT_SOURCES])
         for one in series_of(here, ("context", "context_size")):
-            for source in CONTEXT_SOURCES:
-                part = one.rows[one.rows["context"] == source]
-                if part.empty:
-                    parts.append(remark(name, f"{one.label}: no runs with context {source}"))
-                else:
-                    parts.append(point(name, Series(one.label, one.algorithm, part), source, "score"))
+            sources = dict(list(one.rows.groupby("context")))
+            for source in filter(sources.__contains__, CONTEXT_SOURCES):
+                series = Series(one.label, one.algorithm, sources[source])
+                parts.append(point(name, series, source, "score"))
+            absent = [source for source in CONTEXT_SOURCES if source not in sources]
+            if absent:
+                parts.append(remark(name, f"{one.label}: no runs with context {', '.join(absent)}"))
         parts += missing(name, here, METHODS)
     return table_of(parts)
 

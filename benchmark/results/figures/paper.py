@@ -1,15 +1,21 @@
-"""Figures 3 and 5 of the paper, with its values as marks. Other data, simulator and seeds: compare the orderings."""
+"""Figures 3 and 5 of the paper and its ML45, with its values as marks.
+
+Data, simulator and seeds are others: compare the orderings.
+"""
 
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark.families import family
 from benchmark.results.board import Board
-from benchmark.results.figures.drawn import curve, mark, missing, point, remark, table_of
+from benchmark.results.figures.drawn import curve, mark, missing, point, points, remark, table_of
 from benchmark.results.figures.figure import Figure
-from benchmark.results.figures.rows import curve_rows, result_rows, series_of, standard
+from benchmark.results.figures.rows import STANDARD, chosen, curve_rows, result_rows, series_of, standard
+from benchmark.results.intervals import mean_over_seeds
+from benchmark.results.rows import score_matrix
 
 FAMILIES = ("cheetah-dir", "cheetah-vel", "walker-params", "ant-dir")
 METHODS = ("macaw", "pearl", "multitask-awr", "meta-bc")
@@ -19,6 +25,8 @@ LIFE = ("late", "middle", "early")
 """Good, medium and bad adaptation data: thirds of the behaviour's training life."""
 SPLITS = ("standard", "half", "quarter", "eighth", "sixteenth")
 SPARSE_METHODS = ("macaw", "pearl", "multitask-awr")
+SUCCESS_METHODS = ("macaw", "multitask-awr", "meta-bc")
+EVERY_TASK = "all"
 WITHOUT_TRANSFORM = {
     "weight transform": "",
     "plain layers": "weight_transform=False",
@@ -91,6 +99,20 @@ def figure_5_right(board: Board) -> pd.DataFrame:
     return table_of(parts)
 
 
+def ml45(board: Board) -> pd.DataFrame:
+    """Success rate in percent on each test task of ML45 and over all, with whatever settings."""
+    conditions = {name: value for name, value in STANDARD.items() if name != "settings"}
+    rows, parts = chosen(result_rows(board), name="ml45", **conditions), []
+    for one in series_of(rows):
+        rates = score_matrix(one.rows)
+        xs = [*sorted(one.rows["task"].unique()), EVERY_TASK]
+        found = mean_over_seeds(np.column_stack([rates, rates.mean(axis=1)]))
+        parts.append(points("ml45", "line", one, xs, found, len(rates)))
+    numbers = published()[published()["figure"] == "ml45"]
+    parts += [_mark("ml45", row, EVERY_TASK) for _, row in numbers.iterrows()]
+    return table_of([*parts, *missing("ml45", rows, SUCCESS_METHODS)])
+
+
 STEPS, RETURN = "meta-training steps", "return, mean over test tasks"
 ORDINARY = "split standard, context mixed:256, default settings"
 
@@ -112,5 +134,9 @@ FIGURES = (
     Figure(
         "figure-5-right", "train tasks (all others are test tasks)", RETURN, figure_5_right,
         "context mixed:256, default settings", "category", ("35", "20", "10", "5", "3"),
+    ),
+    Figure(
+        "ml45", "test task, and all of them", "success rate in %", ml45, "split standard, context mixed:256",
+        "category", ("45", "46", "47", "48", "49", EVERY_TASK), joined=False, y_limits=(0.0, 100.0),
     ),
 )  # fmt: skip
