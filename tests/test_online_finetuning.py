@@ -103,8 +103,8 @@ def test_what_is_learned_online_pays() -> None:
 def test_tasks_that_fall_have_as_many_steps_in_every_round() -> None:
     tested, method = evaluator("walker-params", (2, 12, 15))
     horizon = tested.family.horizon
-    fine_tuned_evaluations(method, tested, (0, 30 * horizon), burn_in_rounds=1)
-    assert len(method.learner.sizes) == 30
+    fine_tuned_evaluations(method, tested, (0, 12 * horizon), burn_in_rounds=1)
+    assert len(method.learner.sizes) == 12
     assert len({tuple(counts) for counts in zip(*method.learner.sizes, strict=True)}) == 3, "they fall apart"
     for number, counts in enumerate(method.learner.sizes, 1):
         assert all(number * horizon <= count < (number + 1) * horizon for count in counts)
