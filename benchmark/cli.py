@@ -227,9 +227,17 @@ def _add_exchange(actions: "Verbs") -> None:
         parser.add_argument("--family", required=True, help="task family they become data of")
         parser.add_argument("--name", required=True, help="they are stored as imported/FAMILY/NAME-v0")
         parser.add_argument(
-            "--tasks", type=int, nargs="+", help="task numbers; importing: one per file, after PATH"
+            "--tasks",
+            type=int,
+            nargs="+",
+            help="task numbers (default: all); importing: one per file, after PATH (default: as the files say)",
         )
-    relabel.add_argument("--transitions", type=int, default=20_000, help="at most so many per task")
+    relabel.add_argument(
+        "--transitions",
+        type=int,
+        default=20_000,
+        help="about so many per task: to the nearest whole episode, or piece of one as long as the horizon",
+    )
     taken.add_argument("paths", nargs="+", metavar="PATH", help="one file per task; of macaw, pickles too")
     export = _verb(actions, "export", "write one task's data as a D4RL file", "commands_data.export")
     export.add_argument("--family", required=True, help="task family")

@@ -41,7 +41,9 @@ SUMS = "SHA256SUMS"
 LICENCE = "MIT"
 AT_ONCE = 500
 """Episodes that are read into memory together."""
-UNREADABLE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, AssertionError)
+UNREADABLE = (
+    OSError, KeyError, IndexError, ValueError, RuntimeError, TypeError, AttributeError, AssertionError,
+)  # fmt: skip
 """What Minari and h5py raise for files that are not as they were written."""
 
 

@@ -4,13 +4,13 @@
     observations (row, observation), actions (row, action), rewards (row,)
     terminals (row,)      the step ended in a true terminal state
     timeouts (row,)       the episode was cut off after the step
-    next_observations     optional: what the step led to
+    next_observations     optional: what the step led to; an episode is cut where the next row does not go on from it
 
 Without next_observations the last step of an episode that was cut off has no observation after it and is left out;
 a terminal step gets its own observation for it, because the value of a terminal state is zero whatever it is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.dataset import Dataset, Progress, no_progress
-from benchmark.data.exchange.checks import common_checks, frames_of_rows
+from benchmark.data.exchange.checks import Check, common_checks, compared, frames_of_rows
 from benchmark.data.exchange.hdf5 import column, flags, opened, row_count
-from benchmark.data.exchange.intake import Portion, as_dataset, columns_of
+from benchmark.data.exchange.intake import Portion, as_dataset, assigned, columns_of
 from benchmark.data.references import References
-from benchmark.errors import DataError
+from benchmark.errors import ConfigError, DataError
 from benchmark.families.family import Family
 from benchmark.files import write_atomically
 
 KEYS = ("observations", "actions", "rewards", "terminals")
+
+
+def find_tasks(family: Family, paths: Sequence[Path], tasks: Sequence[int] | None) -> dict[int, Path]:
+    """The file of each task, in order of tasks.
+
+    The task of a file is the one of `tasks` in its place; or the one that the file itself says, as those of
+    `write_task` do. Raises ConfigError where neither says it or both say different ones, DataError for files that
+    cannot be read or say that they are of another family.
+    """
+    said = [_task_said(family, path) for path in paths]
+    if tasks is None:
+        known = [task for task in said if task is not None]
+        if len(known) < len(paths):
+            raise ConfigError(
+                f"{paths[said.index(None)]} does not say of which task it is. Say --tasks, in the order of the files."
+            )
+        return assigned(family, paths, known)
+    files = assigned(family, paths, tasks)
+    for path, own, task in zip(paths, said, tasks, strict=True):
+        if own not in (None, task):
+            raise ConfigError(
+                f"{path} says that it is of task {own}, and --tasks that it is of task {task}. Leave --tasks out, or "
+                "put it in the order of the files."
+            )
+    return files
+
+
+def _task_said(family: Family, path: Path) -> int | None:
+    """The task that the attributes of a file say it is of; None where they do not."""
+    with opened(path, KEYS) as file:
+        made_for, task = file.attrs.get("family"), file.attrs.get("task")
+    if not isinstance(made_for, str):  # a task of something else than our families
+        return None
+    if made_for != family.id:
+        raise DataError(
+            f"{path} says that it is data of {made_for}, not of {family.id}; give --family accordingly."
+        )
+    return int(task) if isinstance(task, np.integer) else None
 
 
 def read_portions(
@@ -50,13 +88,18 @@ def _portion(family: Family, task: int, file: h5py.File) -> Portion:
     following = None
     if "next_observations" in file:
         following = column(file, "next_observations", rows, family.observation_size)
-    ends = _ends(file, rows, terminals, observations, following)
+    ends, breaks = _ends(file, terminals, observations, following)
     kept = np.ones(rows, np.bool_)
     if following is None:
         kept[ends & ~terminals] = False
         if not kept.any():
             raise DataError(f"{file.filename}: no episode has more than one step; nothing can be taken in.")
     lengths, finals = _episodes(ends, kept, observations, following)
+    if lengths.max() > family.horizon:
+        raise DataError(
+            f"{file.filename}: it has an episode of {lengths.max():,} steps, and those of {family.id} have "
+            f"{family.horizon} at most. Put 1 into timeouts at the last step of every episode; longer ones are cut so."
+        )
     first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     frames = np.arange(kept.sum()) + np.repeat(np.arange(len(lengths)), lengths)
     together = np.empty((len(frames) + len(lengths), family.observation_size), np.float32)
@@ -64,26 +107,33 @@ def _portion(family: Family, task: int, file: h5py.File) -> Portion:
     together[frames[first + lengths - 1] + 1] = finals
     flagged = terminals[kept]
     ready = columns_of(task, together, actions[kept], rewards[kept], lengths, flagged[first + lengths - 1])
-    return Portion(ready, common_checks(family, as_dataset(f"task {task}", ready), flagged))
+    return Portion(ready, [*common_checks(family, as_dataset(f"task {task}", ready), flagged), *breaks])
 
 
 def _ends(
-    file: h5py.File, rows: int, terminals: NDArray[np.bool_], observations: NDArray[np.float32],
+    file: h5py.File, terminals: NDArray[np.bool_], observations: NDArray[np.float32],
     following: NDArray[np.float32] | None,
-) -> NDArray[np.bool_]:  # fmt: skip
-    """Whether an episode ends with a row: flags say so, else that the next observation is not the next row's."""
-    if "timeouts" in file:
-        ends = terminals | flags(file, "timeouts", rows)
-    elif following is not None:
-        ends = terminals.copy()
-        ends[:-1] |= (following[:-1] != observations[1:]).any(1)
-    else:
+) -> tuple[NDArray[np.bool_], list[Check]]:  # fmt: skip
+    """Whether an episode ends with a row: flags say so, or that the next observation is not the next row's.
+
+    Where both are there, also the check of one by the other.
+    """
+    has_flags, breaks, ends = "timeouts" in file, np.zeros(len(terminals)), terminals.copy()
+    if has_flags:
+        ends |= flags(file, "timeouts", len(ends))
+    elif following is None:
         raise DataError(
             f"{file.filename} has neither timeouts nor next_observations, so where episodes end is not known. "
             "Add timeouts: 1 at the last step of every episode that did not end in a terminal state."
         )
     ends[-1] = True
-    return ends
+    if following is None:
+        return ends, []
+    breaks[:-1] = np.abs(following[:-1].astype(np.float64) - observations[1:]).max(1)
+    breaks[ends] = 0.0
+    against = "the next row's observation, within an episode (cut there)"
+    checks = [compared("next observations", against, breaks)] if has_flags else []
+    return ends | (breaks > 0), checks
 
 
 def _episodes(

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from benchmark.errors import DataError
 
+MOST_ROWS = 10_000_000
+"""Rows of a file, which is all of one task's: fifty times what the standard's largest data hold of one."""
+
 
 @contextmanager
 def opened(path: Path, keys: tuple[str, ...]) -> Iterator[h5py.File]:
@@ -33,9 +36,13 @@ def opened(path: Path, keys: tuple[str, ...]) -> Iterator[h5py.File]:
 def column(file: h5py.File, key: str, rows: int, width: int | None = None) -> NDArray[np.float32]:
     """A column of numbers, (rows, width), or (rows,) where `width` is None and the file may say (rows, 1).
 
-    Raises DataError where it has another shape or type, or holds what is not finite in 32 bits.
+    Raises DataError where it is a folder, has another shape or type, or holds what is not finite in 32 bits.
     """
-    found = file[key]
+    found = file.get(key)
+    if not isinstance(found, h5py.Dataset):
+        raise DataError(
+            f"{file.filename}: {key} is not a column of numbers. Check that the file is as --from says."
+        )
     wanted = [(rows, width)] if width is not None else [(rows,), (rows, 1)]
     if found.shape not in wanted:
         raise DataError(
@@ -64,8 +71,13 @@ def flags(file: h5py.File, key: str, rows: int) -> NDArray[np.bool_]:
 
 
 def row_count(file: h5py.File, key: str) -> int:
-    """Number of rows of a column; DataError where there are none."""
+    """Number of rows of a column; DataError where there are none, or more than MOST_ROWS."""
     shape: tuple[Any, ...] = file[key].shape
     if not shape or shape[0] == 0:
         raise DataError(f"{file.filename}: {key} has no rows.")
+    if shape[0] > MOST_ROWS:
+        raise DataError(
+            f"{file.filename}: {key} has {shape[0]:,} rows, and {MOST_ROWS:,} are the most that are taken in of a "
+            "task. Get the file anew if it should not have so many, else leave some out."
+        )
     return int(shape[0])

@@ -7,6 +7,7 @@ Tasks arrive one after another and are spooled to files, so that memory holds on
 not known: `log_probs` are NaN and `snapshots` UNKNOWN, so no content of this kind can have a hash of the standard.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +24,12 @@ from benchmark.data.dataset import COLUMNS, Dataset
 from benchmark.data.exchange.checks import Check, joined
 from benchmark.data.spool import Columns, spooled
 from benchmark.errors import ConfigError, DataError
+from benchmark.families import FAMILIES
 from benchmark.families.family import Family
 
 NAMESPACE = "imported"
+NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+"""What a name may be: nothing that leads to another folder."""
 UNKNOWN = -2
 """Number of the snapshot where it is not known who acted."""
 
@@ -42,7 +46,7 @@ class Portion:
 
 def imported_id(family: Family, name: str) -> str:
     """The identity of imported data; ConfigError where the name does not fit in one."""
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+    if not re.fullmatch(NAME, name):
         raise ConfigError(
             f"--name '{name}' does not fit: it takes small letters, digits and single hyphens, such as "
             f"published-mixed; the data set is then {NAMESPACE}/{family.name}/published-mixed-v0."
@@ -52,11 +56,18 @@ def imported_id(family: Family, name: str) -> str:
 
 def assigned(family: Family, paths: Sequence[Path], tasks: Sequence[int]) -> dict[int, Path]:
     """One file per task, in order of tasks; ConfigError unless the tasks are some of the family's, each once."""
-    if len(paths) != len(tasks) or len(set(tasks)) != len(tasks):
+    if len(paths) != len(tasks):
         raise ConfigError(
-            f"{len(paths)} files for the tasks {' '.join(map(str, tasks))}: one file for each of several "
-            "different tasks is needed. Say --tasks, in the order of the files."
+            f"{len(paths)} files for the tasks {' '.join(map(str, tasks))}: one file for each task is needed. "
+            "Say --tasks, in the order of the files."
         )
+    for task in tasks:
+        both = [str(path) for path, other in zip(paths, tasks, strict=True) if other == task]
+        if len(both) > 1:
+            raise ConfigError(
+                f"{' and '.join(both)} are all of task {task}: one file for each task is needed. Leave the others "
+                "out, or, if they are of other tasks, say --tasks, in the order of the files."
+            )
     beyond = [task for task in tasks if task not in range(family.tasks)]
     if beyond:
         raise ConfigError(
@@ -117,14 +128,18 @@ def take_in(
 
 
 def _stored(family: Family, dataset: Dataset, checks: list[Check], origin: Mapping[str, Any]) -> Dataset:
-    """Write cache and Minari form, both or none; returns the cached data set."""
+    """Write cache and Minari form, both or none; returns the cached data set.
+
+    A cache of imported data without a Minari form was left behind: by a kill, or by who deleted the Minari form.
+    """
     content_hash = dataset.content_hash
     folder = cache.folder_of(content_hash)
-    if folder.exists():
+    if (other := _cached_for(folder)) in imported():
         raise DataError(
-            f"the very same data are here under another name (see {folder / cache.MANIFEST}). Use them, or "
-            "delete that folder and the Minari data set it names."
+            f"the very same data are here under another name: {other}. Use them, or delete "
+            f"{store.folder_of(other)} first."
         )
+    shutil.rmtree(folder, ignore_errors=True)
     try:
         cache.write(dataset)
         store.write(family, dataset, _describe(family, content_hash, checks, origin))
@@ -132,6 +147,14 @@ def _stored(family: Family, dataset: Dataset, checks: list[Check], origin: Mappi
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return cache.load(dataset.id, content_hash)
+
+
+def _cached_for(folder: Path) -> str:
+    """The identity that a cache says it is of; empty where there is no cache, or it does not say."""
+    try:
+        return str(json.loads((folder / cache.MANIFEST).read_text(encoding="utf-8"))["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _describe(
@@ -162,10 +185,10 @@ def open_imported(family: Family, identity: str) -> Dataset:
     Raises ConfigError where the identity is not one of imported data; DataError where they are not here, damaged,
     or of another family.
     """
-    if not identity.startswith(f"{NAMESPACE}/"):
+    if not re.fullmatch(rf"{NAMESPACE}/({'|'.join(FAMILIES)})/{NAME}-v0", identity):
         raise ConfigError(
-            f"--data '{identity}' is not imported data: their names begin with {NAMESPACE}/. Data of the "
-            "standard are chosen by --tier and --size."
+            f"--data '{identity}' is not imported data: their names are {NAMESPACE}/<family>/<name>-v0, as data list "
+            "shows them. Data of the standard are chosen by --tier and --size."
         )
     if not store.present(identity):
         here = ", ".join(imported()) or "none"

@@ -34,21 +34,39 @@ KEYS = (
     "discount_factor",
 )  # fmt: skip
 PICKLES = (".pkl", ".pickle")
+NUMBERS = (r"(?:train|test)_(?:task_?)?(\d+)", r"task_?(\d+)", r"\d+")
+"""Where the number of a task is in a file's name; the next is looked for where there is none of the one before.
+
+The published names are `buffers_walker_param_train_31_sub_task_0.hdf5` and `env_walker_param_train_task31.pkl`;
+families' names have numbers too, such as walker2d or ml45.
+"""
 
 
 def find_tasks(family: Family, paths: Sequence[Path], tasks: Sequence[int] | None) -> dict[int, Path]:
     """The buffer of each task, in order of tasks.
 
-    The task of a buffer is the one of `tasks` in its place; else the one whose parameter lies in the pickle of the
-    same number (the first number in the names of both); else that number itself. Raises ConfigError, DataError.
+    The task of a buffer is the one of `tasks` in its place; or the one whose parameter lies in the pickle of the
+    same number, as the names of both say it; or that number itself. Raises ConfigError where it is not certain,
+    DataError for pickles that are damaged or hold the parameter of no task.
     """
     pickles = [path for path in paths if path.suffix in PICKLES]
     buffers = [path for path in paths if path.suffix not in PICKLES]
     if not buffers:
         raise ConfigError("data import: no buffer among the paths; give the HDF5 files, one per task.")
     if tasks is not None:
+        if pickles:
+            raise ConfigError(
+                f"--tasks and {pickles[0]} both say of which tasks the buffers are: leave out the pickles, or --tasks."
+            )
         return assigned(family, buffers, tasks)
-    by_number = {_number(path): _task_of(family, path) for path in pickles}
+    named: dict[int, Path] = {}
+    for path in pickles:
+        if (other := named.setdefault(_number(path), path)) != path:
+            raise ConfigError(
+                f"{other} and {path} have the same number: give the one that belongs to the buffer, or no pickles, "
+                "but --tasks in the order of the buffers."
+            )
+    by_number = {number: _task_of(family, path) for number, path in named.items()}
     numbers = [_number(path) for path in buffers]
     if pickles and set(numbers) - by_number.keys():
         lacking = ", ".join(str(path) for path in buffers if _number(path) not in by_number)
@@ -57,12 +75,16 @@ def find_tasks(family: Family, paths: Sequence[Path], tasks: Sequence[int] | Non
 
 
 def _number(path: Path) -> int:
-    found = re.search(r"\d+", path.stem)
-    if not found:
-        raise ConfigError(
-            f"the name of {path} has no number of a task; say --tasks, in the order of the files."
-        )
-    return int(found.group())
+    for pattern in NUMBERS:
+        found = re.findall(pattern, re.sub(r"sub_task_\d+", "", path.stem))
+        if len(found) == 1:
+            return int(found[0])
+        if found:
+            break
+    raise ConfigError(
+        f"the name of {path} has {'several numbers' if found else 'no number of a task'}; give no pickles, but "
+        "--tasks, in the order of the buffers."
+    )
 
 
 def _task_of(family: Family, path: Path) -> int:
@@ -132,15 +154,16 @@ def _read(family: Family, file: h5py.File) -> _Buffer:
         name: column(file, name, rows, widths.get(name)) for name in KEYS[:-1] if name != "terminals"
     }
     columns["terminals"] = flags(file, "terminals", rows)
-    discount = np.asarray(file["discount_factor"][()])
-    if discount.size != 1 or discount.dtype.kind not in "iuf" or not 0 < float(discount.reshape(())) <= 1:
+    found = file["discount_factor"]
+    discount = float(np.reshape(found[()], ())) if found.size == 1 and found.dtype.kind in "iuf" else 0.0
+    if not 0 < discount <= 1:
         raise DataError(f"{file.filename}: discount_factor is not one number in (0, 1].")
     lengths = _lengths(file.filename, columns["obs"], columns["next_obs"])
     starts = np.cumsum(lengths) - lengths
     order = np.repeat(2 * starts + lengths - 1, lengths) - np.arange(rows)
     for name in columns:  # one after another, so that few are in memory twice
         columns[name] = columns[name][order]
-    return _Buffer(columns, lengths, float(discount.reshape(())))
+    return _Buffer(columns, lengths, discount)
 
 
 def _lengths(

@@ -128,8 +128,11 @@ def _episode(source: Source, one: Mapping[str, Any]) -> SourceEpisode:
     widths = (family.observation_size,) if family else WIDTHS[source.body]
     actuators = 6 if source.body == "half-cheetah" else 8
     where = f"the Minari data set {source.id}, episode {one['id']}"
-    shapes = (observations.shape[0], actions.shape, observations[0].size)
-    if steps == 0 or shapes[:2] != (steps + 1, (steps, actuators)) or shapes[2] not in widths:
+    fits = observations.shape in [(steps + 1, width) for width in widths] and actions.shape == (
+        steps,
+        actuators,
+    )
+    if steps == 0 or not fits:
         raise DataError(
             f"{where}: observations {observations.shape} and actions {actions.shape} are not those of the "
             f"{source.body} ({' or '.join(map(str, widths))} and {actuators} numbers), one observation more than "

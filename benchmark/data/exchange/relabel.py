@@ -8,8 +8,9 @@ The physics of the body is the same in all of them; what a task asks for is comp
     ant            1. speeds in the infos, exact; 2. velocities at both ends of a step, an approximation, in data
                    of this project corrected along the recorded heading by the rewards.
 
-Episodes longer than the horizon are cut into pieces of it, truncated; what is left over shorter is kept. A piece of
-a half-cheetah's run counts x from where it begins, as nothing but the observed place depends on it.
+Episodes longer than the horizon are cut into pieces of it, truncated; what is left over shorter is kept. Where the
+family's episode would be over, a piece ends, terminated; steps taken in such states are left out. A piece of a
+half-cheetah's run counts x from where it begins, as nothing but the observed place depends on it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ from benchmark.data.exchange.motion import (
     mean_ends,
     rewards_of_velocity,
     sub_step,
+    terminal_states,
 )
 from benchmark.errors import ConfigError, DataError, UnknownNameError
 from benchmark.families.cheetah import TORSO_HEIGHT
@@ -86,15 +88,20 @@ def relabelled(
     """
     if transitions < 1:
         raise ConfigError(f"--transitions {transitions} is too small: it takes 1 or more.")
-    pieces = [piece for episode in source.episodes() for piece in pieces_of(source, family, episode)]
+    pieces: list[Piece] = []
+    ends: list[Check] = []
+    for episode in source.episodes():
+        over = _over(family, episode)
+        pieces += pieces_of(source, family, episode, over)
+        ends.append(_ends_check(episode, over))
     if not pieces:
-        raise DataError(f"{source.id} has no episodes.")
+        raise DataError(f"{source.id} has no step that is taken in a state in which {family.id} goes on.")
     steps = sum(len(piece.actions) for piece in pieces)
     count = min(len(pieces), max(1, round(transitions / (steps / len(pieces)))))
     chosen = [pieces[index] for index in np.arange(count) * len(pieces) // count]
     for done, task in enumerate(sorted(tasks)):
         progress(done, len(tasks))
-        yield Portion(_columns(family, task, chosen), _checks(source, chosen) if done == 0 else ())
+        yield Portion(_columns(family, task, chosen), [*_checks(source, chosen), *ends] if done == 0 else ())
     progress(len(tasks), len(tasks))
 
 
@@ -131,25 +138,41 @@ PLAUSIBLE = 1.0
 """Metres per second by which a step's mean velocity may differ from those at its ends: feet hit the ground."""
 
 
-def pieces_of(source: Source, family: Family, episode: SourceEpisode) -> list[Piece]:
-    """The episode in the family's observations, with velocities, cut at the family's horizon."""
+def _over(family: Family, episode: SourceEpisode) -> NDArray[np.bool_]:
+    """Whether the family's episode would be over, (step + 1,), in each state of this one."""
+    over = terminal_states(family, episode.observations)
+    assert over is not None, f"the observation of {family.name} is its state"
+    return over
+
+
+def _ends_check(episode: SourceEpisode, over: NDArray[np.bool_]) -> Check:
+    """The source's terminations against the family's: a source that goes on after a fall differs in many rows."""
+    recorded = np.zeros(len(episode.rewards), np.bool_)
+    recorded[-1] = episode.terminated
+    against = "the family's termination (pieces end by it)"
+    return compared("terminal flags", against, (recorded != over[1:]).astype(np.float64))
+
+
+def pieces_of(source: Source, family: Family, episode: SourceEpisode, over: NDArray[np.bool_]) -> list[Piece]:
+    """The episode in the family's observations, with velocities, cut at the family's horizon and where it is `over`."""
     cheetah = source.body == "half-cheetah"
     route, velocities = (_cheetah_motion if cheetah else _ant_motion)(source, episode)
     place = CHEETAH_VELOCITY if cheetah else ANT_VELOCITY
     off = velocities[:, 0] - mean_ends(episode.observations[:, place])
-    pieces, steps = [], len(episode.rewards)
-    for start in range(0, steps, family.horizon):
-        stop = min(start + family.horizon, steps)
+    pieces = []
+    edges = np.flatnonzero(np.diff(over[:-1], prepend=True, append=True)).reshape(-1, 2).tolist()
+    cuts = [(start, stop) for begin, stop in edges for start in range(begin, stop, family.horizon)]
+    for start, last in cuts:
+        stop = min(start + family.horizon, last)
         if cheetah:
             seen = _cheetah_observations(family, source, episode, velocities, start, stop)
         else:
             seen = episode.observations[start : stop + 1, : family.observation_size]
-        ended = episode.terminated and stop == steps and not cheetah
         inside = slice(start, stop)
         pieces.append(
             Piece(
-                seen.astype(np.float32), episode.actions[inside].astype(np.float32), velocities[inside], ended, route,
-                off[inside],
+                seen.astype(np.float32), episode.actions[inside].astype(np.float32), velocities[inside],
+                bool(over[stop]), route, off[inside],
             )
         )  # fmt: skip
     return pieces

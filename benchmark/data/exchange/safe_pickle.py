@@ -2,9 +2,11 @@
 
 A pickle is a program that may call anything by name. Here the names of numpy's constructors give stand-ins that
 only take notes; the arrays are made from these notes afterwards. Any other name is refused before it is looked up.
+What could take long or nest too deep for Python is refused before anything is loaded.
 """
 
 import pickle
+import pickletools
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,19 @@ from benchmark.errors import DataError
 
 LARGEST_FILE = 16 * 2**20
 """Bytes; the task parameters of a family are far below."""
+MOST_STEPS = 10_000
+"""Opcodes; task parameters of walker-params are written with fewer than 200."""
 MOST_ITEMS = 1_000_000
-"""Items in all; a list that holds itself, or others many times over, ends here."""
+"""Items of what is made, of lists, arrays and encoded texts; a list that holds others many times over ends here."""
 DEEPEST = 50
+"""Containers within each other; a list that holds itself ends here."""
+LONGEST_NAME = 100
+"""Characters of a data type, and of what a message says of a pickle."""
 KINDS = "biuf"
 """Kinds of numpy numbers that arrays may hold."""
 DAMAGE = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError,
-    MemoryError, ImportError, AssertionError,
+    MemoryError, ImportError, AssertionError, RecursionError,
 )  # fmt: skip
 """What the standard library raises for bytes that are no pickle."""
 
@@ -47,16 +54,22 @@ class _Type(_Note):
     """Stands in for a numpy data type."""
 
     def __init__(self, code: object = "", *_: object) -> None:
-        self.code, self.order = str(code), "="
+        self.code, self.order = _short(code), "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.order = str(state[1])
+        self.order = _short(state[1])
 
     def type(self) -> np.dtype[Any]:
         """The type; refused unless it is one of plain numbers."""
-        if self.code[:1] not in KINDS or not self.code[1:].isdecimal() or self.order not in "<>=|":
+        if self.code[:1] not in KINDS or not self.code[1:].isdecimal() or self.order not in tuple("<>=|"):
             raise _Refused(f"an array of type '{self.code}', which is not one of numbers")
         return np.dtype(self.code).newbyteorder("=" if self.order == "|" else self.order)  # type: ignore[arg-type]
+
+
+def _short(text: object) -> str:
+    if not isinstance(text, str) or len(text) > LONGEST_NAME:
+        raise _Refused("a data type whose name is no short text")
+    return text
 
 
 class _Array(_Note):
@@ -118,8 +131,10 @@ class _Bytes(_Note):
     def real(self) -> bytes:
         """The bytes."""
         if self.encoding not in ("latin1", "latin-1"):
-            raise _Refused(f"text in the encoding {self.encoding}")
-        return str(self.text).encode("latin1")
+            raise _Refused("text in another encoding than latin1")
+        if not isinstance(self.text, str):
+            raise _Refused("bytes that are not written as text")
+        return self.text.encode("latin1")
 
 
 NAMES: dict[tuple[str, str], type[_Note]] = {("numpy", "dtype"): _Type, ("numpy", "ndarray"): _Array}
@@ -140,7 +155,56 @@ class _Reader(pickle.Unpickler):
         try:
             return NAMES[module, name]
         except KeyError:
-            raise _Refused(f"'{module}.{name}'") from None
+            raise _Refused(f"'{module}.{name}'"[:LONGEST_NAME]) from None
+
+
+ATOMS = (
+    pickletools.pyint, pickletools.pyinteger_or_bool, pickletools.pybool, pickletools.pyfloat, pickletools.pynone,
+    pickletools.pyunicode, pickletools.pybytes_or_str, pickletools.pybytes,
+)  # fmt: skip
+UNUSUAL = (
+    "DUP", "POP", "POP_MARK", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EMPTY_SET", "ADDITEMS", "FROZENSET",
+)  # fmt: skip
+"""Opcodes that plain data are never written with."""
+
+
+def _check_steps(content: bytes) -> None:
+    """Refuse a pickle of many steps, or one that takes keys of a dict which are not atoms, before it is loaded.
+
+    The stack of the pickle is followed, but with kinds of objects in the place of objects. A tuple of tuples as a
+    key would be hashed: that overflows Python's stack where they are deep, and takes ages where they are shared.
+    """
+    stack: list[Any] = []
+    memo: dict[object, Any] = {}
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        if number == MOST_STEPS:
+            raise _Refused(f"more than {MOST_STEPS} steps")
+        if opcode.name in UNUSUAL:
+            raise _Refused(f"the step {opcode.name}")
+        if "PUT" in opcode.name or opcode.name == "MEMOIZE":
+            memo[len(memo) if argument is None else argument] = stack[-1]
+        elif "GET" in opcode.name:
+            stack.append(memo[argument])
+        else:
+            taken = _taken(stack, opcode.stack_before)
+            keys = {"SETITEM": taken[1:2], "SETITEMS": taken[1::2], "DICT": taken[::2]}.get(opcode.name, [])
+            if any(key not in ATOMS for key in keys):
+                raise _Refused("a dict whose keys are not texts or numbers")
+            stack += opcode.stack_after
+
+
+def _taken(stack: list[Any], before: list[Any]) -> list[Any]:
+    """What an opcode takes off the stack, without the mark that some take all things above."""
+    start = len(stack) - len(before)
+    if pickletools.markobject in before:
+        mark = len(stack) - 1 - stack[::-1].index(pickletools.markobject)
+        del stack[mark]
+        start = mark - before.index(pickletools.markobject)
+    if start < 0:
+        raise IndexError("it takes more than there is")
+    taken = stack[start:]
+    del stack[start:]
+    return taken
 
 
 def read_pickle(path: Path) -> Any:
@@ -155,6 +219,7 @@ def read_pickle(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}. Check the path.") from error
     try:
+        _check_steps(content)
         return _plain(_Reader(BytesIO(content), encoding="latin1").load(), [0], 0)
     except _Refused as error:
         raise DataError(
@@ -162,7 +227,9 @@ def read_pickle(path: Path) -> Any:
             "arrays; a pickle that asks for more could run anything. Nothing of it was run."
         ) from error
     except DAMAGE as error:
-        raise DataError(f"{path} is no pickle, or damaged: {error}. Get the file anew.") from error
+        raise DataError(
+            f"{path} is no pickle, or damaged: {str(error)[:LONGEST_NAME]}. Get the file anew."
+        ) from error
 
 
 def _plain(value: Any, count: list[int], depth: int) -> Any:
@@ -171,7 +238,11 @@ def _plain(value: Any, count: list[int], depth: int) -> Any:
     if count[0] > MOST_ITEMS or depth > DEEPEST:
         raise _Refused("more or deeper lists than task parameters have")
     if isinstance(value, _Note):
-        return value.real()
+        found = value.real()
+        count[0] += len(found) if isinstance(found, bytes) else np.size(found)
+        return found
+    if isinstance(value, int) and value.bit_length() > 64:
+        raise _Refused("a number of more than 64 bits")
     if isinstance(value, dict):
         return {_plain(key, count, depth + 1): _plain(item, count, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -8,11 +8,12 @@ import h5py
 import numpy as np
 import pytest
 
+from benchmark import families
 from benchmark.data.dataset import Dataset
 from benchmark.data.exchange import d4rl, intake
 from benchmark.data.exchange.checks import Check
 from benchmark.data.references import Blind, References
-from benchmark.errors import DataError
+from benchmark.errors import ConfigError, DataError
 from benchmark.families.family import Family
 from benchmark.results.rows import normalised_score
 from tests.data.exchange.conftest import by_name
@@ -160,6 +161,99 @@ def test_without_timeouts_episodes_end_where_observations_do_not_go_on(
     data, _ = taken(cheetah, {1: write_hdf5(tmp_path / "without.hdf5", columns)})
     assert data.lengths.tolist() == [200] * 8
     assert np.array_equal(data.rewards, cheetah_data.rewards[cheetah_data.rows_of_task(1)])
+
+
+def test_rows_that_do_not_go_on_are_no_episode(
+    path: Path, tmp_path: Path, cheetah: Family, cheetah_data: Dataset
+) -> None:
+    """A file of which one row was left out, and one whose rows were shuffled."""
+    columns = loaded(path)
+    assert taken(cheetah, {1: path}, "whole")[1]["next observations"].disagree == 0
+    less = {name: np.delete(values, 250, 0) for name, values in columns.items()}
+    data, checks = taken(cheetah, {1: write_hdf5(tmp_path / "less.hdf5", less)}, "less")
+    assert data.lengths.tolist() == [200, 50, 149, *[200] * 6]
+    assert (checks["next observations"].checked, checks["next observations"].disagree) == (1599, 1)
+    assert checks["episode lengths"].disagree == 2
+    assert np.array_equal(data.episode(1)["observations"][-1], columns["next_observations"][249])
+    assert checks["rewards"].disagree == 0
+    order = np.random.default_rng(0).permutation(1600)
+    mixed = {name: values[order] for name, values in columns.items()}
+    data, checks = taken(cheetah, {1: write_hdf5(tmp_path / "mixed.hdf5", mixed)}, "mixed")
+    assert checks["next observations"].disagree > 1500
+    assert checks["next observations"].largest > 1
+    after = data.row_starts[1:] + np.arange(data.episodes)
+    last = data.row_starts[1:] - 1
+    assert np.array_equal(data.observations[after], mixed["next_observations"][last])
+
+
+def test_timeouts_that_are_never_set_do_not_glue_episodes(
+    path: Path, tmp_path: Path, cheetah: Family, nothing_kept: Callable[[], None]
+) -> None:
+    columns = loaded(path)
+    columns["timeouts"][:] = False
+    data, checks = taken(cheetah, {1: write_hdf5(tmp_path / "cut.hdf5", columns)}, "cut")
+    assert data.lengths.tolist() == [200] * 8
+    assert checks["next observations"].disagree == 7
+    del columns["next_observations"]
+    with pytest.raises(
+        DataError, match="an episode of 1,599 steps, and those of cheetah-dir-v1 have 200 at most"
+    ):
+        taken(cheetah, {1: write_hdf5(tmp_path / "glued.hdf5", columns)})
+
+
+def test_files_that_say_their_task_are_taken_by_it(
+    path: Path, tmp_path: Path, cheetah: Family, cheetah_data: Dataset
+) -> None:
+    """Whatever the order in which a shell names them."""
+    other = tmp_path / "task-0.hdf5"
+    d4rl.write_task(cheetah, cheetah_data, 0, REFERENCES, other)
+    assert d4rl.find_tasks(cheetah, [path, other], None) == {0: other, 1: path}
+    assert d4rl.find_tasks(cheetah, [path, other], [1, 0]) == {0: other, 1: path}
+    with pytest.raises(
+        ConfigError, match=f"{path} says that it is of task 1, and --tasks that it is of task 0"
+    ):
+        d4rl.find_tasks(cheetah, [path, other], [0, 1])
+    with pytest.raises(ConfigError, match="are all of task 1: one file for each task is needed"):
+        d4rl.find_tasks(cheetah, [path, path], None)
+    with pytest.raises(
+        DataError, match=f"{path} says that it is data of cheetah-dir-v1, not of cheetah-vel-v1"
+    ):
+        d4rl.find_tasks(families.family("cheetah-vel"), [path], [1])
+
+
+def test_files_that_do_not_say_their_task_need_it_said(path: Path, tmp_path: Path, cheetah: Family) -> None:
+    silent = write_hdf5(tmp_path / "task-1.hdf5", loaded(path))
+    for paths in ([silent], [path, silent]):
+        with pytest.raises(ConfigError, match=f"{silent} does not say of which task it is. Say --tasks"):
+            d4rl.find_tasks(cheetah, paths, None)
+    assert d4rl.find_tasks(cheetah, [silent, path], [0, 1]) == {0: silent, 1: path}
+    with h5py.File(silent, "r+") as file:
+        file.attrs["task"] = "forward"  # of somebody else's tasks
+    assert d4rl.find_tasks(cheetah, [silent], [0]) == {0: silent}
+
+
+@pytest.mark.parametrize("name", ["timeouts", "next_observations"])
+def test_groups_in_the_place_of_columns_are_one_message(
+    path: Path, cheetah: Family, nothing_kept: Callable[[], None], name: str
+) -> None:
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        file.create_group(name)
+    with pytest.raises(DataError, match=f"{path}: {name} is not a column of numbers"):
+        taken(cheetah, {1: path})
+    nothing_kept()
+
+
+def test_more_rows_than_memory_holds_are_one_message(
+    path: Path, cheetah: Family, nothing_kept: Callable[[], None]
+) -> None:
+    """A file of some bytes can say that it has as many rows as it likes."""
+    with h5py.File(path, "r+") as file:
+        del file["observations"]
+        file.create_dataset("observations", (10**11, cheetah.observation_size), "f4", chunks=(1000, 20))
+    with pytest.raises(DataError, match="observations has 100,000,000,000 rows, and 10,000,000 are the most"):
+        taken(cheetah, {1: path})
+    nothing_kept()
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,13 @@ import pytest
 from minari.dataset.minari_storage import MinariStorage
 
 from benchmark import families
-from benchmark.data import cache, spool, store
+from benchmark.data import store
 from benchmark.data.dataset import Dataset
 from benchmark.data.exchange import intake, macaw
-from benchmark.errors import BenchmarkError, ConfigError, DataError
+from benchmark.errors import ConfigError, DataError
 from benchmark.families.family import Family
-from tests.data.exchange.conftest import by_name
-from tests.data.exchange.writers import act_out, as_data, macaw_columns, write_hdf5, write_macaw
-
-
-def taken(family: Family, paths: list[Path], name: str = "theirs", tasks: Any = None) -> Any:
-    files = macaw.find_tasks(family, paths, tasks)
-    data, checks = intake.take_in(family, name, macaw.read_portions(family, files), {"format": "macaw"})
-    return data, by_name(checks)
-
-
-@pytest.fixture
-def paths(tmp_path: Path, cheetah_data: Dataset) -> list[Path]:
-    return write_macaw(tmp_path / "buffers", cheetah_data, "direction", {0: 1, 1: np.int64(-1)})
+from tests.data.exchange.conftest import taken
+from tests.data.exchange.writers import act_out, as_data, macaw_columns, write_hdf5
 
 
 def test_a_round_trip_gives_the_same_data_in_the_order_of_time(
@@ -61,14 +50,6 @@ def test_it_opens_with_plain_minari_and_says_that_it_is_not_the_standard(
     assert metadata["origin"] == {"format": "macaw"}
     assert metadata["content_hash"] == data.content_hash
     assert {check["what"] for check in metadata["checks"]} >= {"rewards", "Monte-Carlo returns"}
-
-
-def test_without_the_cache_it_is_made_anew(paths: list[Path], cheetah: Family) -> None:
-    content_hash = taken(cheetah, paths)[0].content_hash
-    for path in cache.folder_of(content_hash).iterdir():
-        path.unlink()
-    cache.folder_of(content_hash).rmdir()
-    assert intake.open_imported(cheetah, "imported/cheetah-dir/theirs-v0").content_hash == content_hash
 
 
 def test_the_task_is_the_one_of_the_pickles_parameter(
@@ -202,6 +183,7 @@ def forwards(columns: dict[str, Any]) -> None:
         (put("terminals", lambda value: value + 2.0), "other values than 0 and 1"),
         (put("discount_factor", lambda value: 1.5), "discount_factor is not one number"),
         (put("discount_factor", lambda value: "0.99"), "discount_factor is not one number"),
+        (put("discount_factor", lambda value: np.full(2, 0.9)), "discount_factor is not one number"),
         (put("obs", lambda value: value[:0]), "no rows"),
         (put("next_obs", lambda value: value.astype(float) * 1e300), "not finite"),
         (broken("rewards", np.nan), "rewards holds 1 row.*the first is row 37"),
@@ -245,6 +227,14 @@ def test_bytes_damaged_inside_are_never_a_traceback(paths: list[Path], cheetah: 
             assert str(paths[0]) in str(error) or "very same" in str(error)
 
 
+def test_a_discount_factor_that_memory_cannot_hold_is_not_read(paths: list[Path], cheetah: Family) -> None:
+    with h5py.File(paths[0], "r+") as file:
+        del file["discount_factor"]
+        file.create_dataset("discount_factor", (10**13,), "f4", chunks=(1000,))
+    with pytest.raises(DataError, match="discount_factor is not one number"):
+        taken(cheetah, paths)
+
+
 def test_groups_in_the_place_of_columns_are_missing_columns(tmp_path: Path, cheetah: Family) -> None:
     with h5py.File(tmp_path / "b_0.hdf5", "w") as file:
         for key in macaw.KEYS:
@@ -260,6 +250,12 @@ def test_groups_in_the_place_of_columns_are_missing_columns(tmp_path: Path, chee
         (["a_7.hdf5"], None, "no task 7; its tasks are 0 to 1"),
         (["a_0.hdf5", "b_0.hdf5"], None, "one file for each"),
         (["a_0.hdf5"], [0, 1], "one file for each"),
+        (["a_0.hdf5", "a_1.hdf5"], [1, 1], "a_0.hdf5 and .*a_1.hdf5 are all of task 1"),
+        (["a_1_of_2.hdf5"], None, "several numbers"),
+        (["train_0_test_1.hdf5"], None, "several numbers"),
+        (["cheetah_sub_task_0.hdf5"], None, "no number of a task"),
+        (["a_1.hdf5", "env_0.pkl"], [1], "--tasks and .*env_0.pkl both say"),
+        (["a_1.hdf5", "env_train_task1.pkl", "env_test_task1.pkl"], None, "have the same number"),
         (["a_0.pkl"], None, "no buffer among the paths"),
         (["a_0.hdf5", "a_1.hdf5", "env_0.pkl"], None, "no pickle of the same number for .*a_1"),
     ],
@@ -271,6 +267,17 @@ def test_files_that_cannot_be_assigned(
         (tmp_path / name).write_bytes(pickle.dumps([{"direction": 1}]))
     with pytest.raises(ConfigError, match=message):
         taken(cheetah, [tmp_path / name for name in names], tasks=tasks)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "buffers_walker_param_train_31_sub_task_0.hdf5", "buffers_walker2d_params_train_31_sub_task_0.hdf5",
+        "buffers_ml45_test_31_sub_task_7.hdf5", "env_walker2d_train_task31.hdf5", "walker2d_task_31.hdf5", "31.hdf5",
+    ],
+)  # fmt: skip
+def test_the_number_of_a_name_is_its_tasks(name: str) -> None:
+    assert macaw.find_tasks(families.family("walker-params"), [Path(name)], None) == {31: Path(name)}
 
 
 @pytest.mark.parametrize(
@@ -290,53 +297,3 @@ def test_parameters_that_are_not_the_familys(
     with pytest.raises(DataError, match=message) as caught:
         taken(cheetah, paths)
     assert str(paths[1]) in str(caught.value)
-
-
-def test_names_are_kept_apart_and_nothing_is_overwritten(paths: list[Path], cheetah: Family) -> None:
-    taken(cheetah, paths)
-    with pytest.raises(DataError, match="is there already"):
-        taken(cheetah, paths)
-    with pytest.raises(DataError, match="very same data are here under another name"):
-        taken(cheetah, paths, "again")
-    for name in ("omrl/x", "../x", "X", "", "a--b", "a b"):
-        with pytest.raises(ConfigError, match="does not fit"):
-            taken(cheetah, paths, name)
-    assert intake.imported() == ["imported/cheetah-dir/theirs-v0"]
-
-
-def test_the_standard_and_other_families_are_refused_as_imported_data(
-    paths: list[Path], cheetah: Family
-) -> None:
-    taken(cheetah, paths)
-    with pytest.raises(ConfigError, match="is not imported data"):
-        intake.open_imported(cheetah, "omrl/cheetah-dir/mixed-v1")
-    with pytest.raises(DataError, match="is data of cheetah-dir-v1, not of cheetah-vel-v1"):
-        intake.open_imported(families.family("cheetah-vel"), "imported/cheetah-dir/theirs-v0")
-    with pytest.raises(DataError, match="is not here. Imported data sets: imported/cheetah-dir/theirs-v0"):
-        intake.open_imported(cheetah, "imported/cheetah-dir/thers-v0")
-
-
-def test_damage_to_what_was_imported_is_found(paths: list[Path], cheetah: Family) -> None:
-    data, _ = taken(cheetah, paths)
-    path = store.folder_of(data.id) / "data" / "main_data.hdf5"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="damaged"):
-        intake.open_imported(cheetah, data.id)
-
-
-@pytest.mark.parametrize("where", ["_seal", "cache", "spool"])
-def test_a_disk_that_is_full_leaves_nothing(
-    paths: list[Path], cheetah: Family, nothing_kept: Callable[[], None], monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:  # fmt: skip
-    def full(*_: object) -> None:
-        raise OSError("No space left on device")
-
-    if where == "spool":
-        monkeypatch.setattr(spool, "_append", full)
-    else:
-        monkeypatch.setattr(*{"_seal": (store, "_seal"), "cache": (cache, "_write_column")}[where], full)
-    with pytest.raises(BenchmarkError, match="No space left"):
-        taken(cheetah, paths)
-    nothing_kept()

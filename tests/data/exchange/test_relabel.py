@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.exchange import intake
 from benchmark.data.exchange.checks import Check
 from benchmark.data.exchange.minari_source import open_source
+from benchmark.data.exchange.motion import terminal_states
 from benchmark.data.exchange.relabel import check_fits, relabelled
 from benchmark.errors import ConfigError, DataError, UnknownNameError
 from benchmark.families.family import Family, State
@@ -140,6 +142,33 @@ def test_gymnasiums_ant_becomes_headings_exactly_where_infos_hold_its_speed(
     assert np.array_equal(data.terminated, ants.terminated)
 
 
+def test_ants_that_went_on_after_a_fall_are_cut_there(ants: Recorded) -> None:
+    """Gymnasium's ant with terminate_when_unhealthy=False: nothing of it is terminated."""
+    family = families.family("ant-dir")
+    on = replace(ants, lengths=np.full(40, 200), terminated=np.zeros(40, bool))
+    spec = {"terminate_when_unhealthy": False}
+    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(on, True), spec)
+    data, checks = taken("mujoco/ant/made-up-v0", family, [7])
+    over = family.terminated(State(on.qpos, on.qvel, on.torso))
+    assert (checks["terminal flags"].checked, checks["terminal flags"].disagree) == (8000, over[:, 1:].sum())
+    first = data.row_starts[:-1] + np.arange(data.episodes)
+    rows = np.delete(np.arange(len(data.observations)), first[1:] - 1)[:-1]
+    assert not terminal_states(family, data.observations[rows]).any()
+    ends = data.row_starts[1:] + np.arange(data.episodes)
+    assert np.array_equal(data.terminated, terminal_states(family, data.observations[ends]))
+    assert 30 < data.terminated.sum() < data.episodes
+    going = ~over[:, :-1]
+    assert 0 < going.sum() == data.rows < 8000
+    assert np.abs(data.rewards - true_rewards(family, on, 7)[going]).max() < 1e-6
+
+
+def test_ants_that_only_fell_are_refused(ants: Recorded) -> None:
+    fallen = replace(ants, qpos=ants.qpos - 5.0)
+    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(fallen, True))
+    with pytest.raises(DataError, match="has no step that is taken in a state in which ant-dir-v1 goes on"):
+        taken("mujoco/ant/made-up-v0", families.family("ant-dir"), [7])
+
+
 def test_without_infos_the_ants_speed_is_approximate_and_said_to_be(ants: Recorded) -> None:
     family = families.family("ant-dir")
     write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(ants, False))
@@ -224,6 +253,24 @@ def test_damaged_and_missing_sources(run: Recorded, nothing_kept: Callable[[], N
     with pytest.raises(DataError, match="damaged"):
         open_source(GYMNASIUM)
     nothing_kept()
+
+
+@pytest.mark.parametrize(
+    ("emptied", "message"),
+    [
+        (("observations", "actions", "rewards"), r"episode 1: observations \(0, 17\).*one observation more"),
+        (("terminations",), "is damaged"),
+    ],
+)
+def test_episodes_without_rows(run: Recorded, emptied: tuple[str, ...], message: str) -> None:
+    folder = write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
+    with h5py.File(folder / "main_data.hdf5", "r+") as file:
+        for name in emptied:
+            shape = (0, *file["episode_1"][name].shape[1:])
+            del file["episode_1"][name]
+            file["episode_1"][name] = np.zeros(shape)
+    with pytest.raises(DataError, match=message):
+        taken(GYMNASIUM, families.family("cheetah-vel"), [0])
 
 
 def test_families_and_tasks_that_are_not_there(run: Recorded) -> None:

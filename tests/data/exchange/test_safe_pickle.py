@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.data.exchange import safe_pickle
 from benchmark.data.exchange.safe_pickle import read_pickle
 from benchmark.errors import DataError
 
@@ -86,6 +87,94 @@ def test_lists_that_hold_themselves_or_grow_without_end_are_refused(tmp_path: Pa
     for value in (endless, doubled):
         with pytest.raises(DataError, match="is refused"):
             read_pickle(written(tmp_path / "a.pkl", value))
+
+
+def nested(depth: int) -> bytes:
+    """A tuple in a tuple in a tuple."""
+    return b")" + depth * b"\x85"
+
+
+DOUBLED_TUPLE, DOUBLED_LIST = b")" + 30 * b"q\x01h\x01\x86", 30 * b"(" + b"]" + 30 * b"q\x01h\x01l"
+"""A tuple, and a list, that hold the one before twice, thirty times over: small files, but a thousand million items."""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}" + nested(2_000_000) + b"K\x01s.",
+        b"}" + nested(9000) + b"K\x01s.",
+        b"}(" + nested(9000) + b"K\x01u.",
+        b"(" + nested(9000) + b"K\x01d.",
+        b"}" + DOUBLED_TUPLE + b"K\x01s.",
+        b"}K\x02K\x01s0}" + DOUBLED_TUPLE + b"K\x01s.",
+        b"]2(" + DOUBLED_TUPLE + b"\x91.",
+        b"(" + DOUBLED_TUPLE + b"\x91.",
+        b"\x8f(" + DOUBLED_TUPLE + b"\x90.",
+    ],
+    ids=["long", "deep", "setitems", "dict", "doubled", "pop", "dup", "frozenset", "set"],
+)
+def test_what_would_kill_or_hang_python_is_refused_before_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Hashing such keys kills the process, or takes years."""
+
+    def loaded(*_: object, **__: object) -> None:
+        pytest.fail("it was loaded")
+
+    monkeypatch.setattr(safe_pickle, "_Reader", loaded)
+    (tmp_path / "a.pkl").write_bytes(content)
+    with pytest.raises(DataError, match="is refused"):
+        read_pickle(tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize("argument", [nested(9000), nested(100_000), DOUBLED_LIST])
+@pytest.mark.parametrize("name", ["numpy\ndtype", "_codecs\nencode", "os\nsystem"])
+def test_no_text_is_made_of_what_is_none(tmp_path: Path, argument: bytes, name: str) -> None:
+    """It could be too deep, or endless."""
+    for content in (
+        f"c{name}\n".encode() + argument + b"\x85R.",
+        f"c{name}\nX\1\0\0\0a".encode() + argument + b"\x86R.",
+        f"c{name}\n)R(K\1".encode() + argument + b"tb.",
+    ):
+        (tmp_path / "a.pkl").write_bytes(content)
+        with pytest.raises(DataError):
+            read_pickle(tmp_path / "a.pkl")
+
+
+LONG = 65535 * b"f"
+TEXT = b"X\xff\xff\0\0" + LONG
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cnumpy\ndtype\n" + TEXT + b"\x85R.",
+        b"cnumpy\ndtype\nX\1\0\0\0f\x85R(K\1" + TEXT + b"tb.",
+        b"cos\n" + LONG + b"\n.",
+        b"F" + LONG + b"\n.",
+    ],
+    ids=["type", "order", "name", "number"],
+)
+def test_messages_stay_short(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.pkl").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_pickle(tmp_path / "a.pkl")
+    assert len(str(caught.value)) < len(str(tmp_path)) + 400
+
+
+def test_what_many_lists_hold_is_counted_each_time(tmp_path: Path) -> None:
+    """Every place that holds an array gets one of its own: small files could fill the memory."""
+    array, text = np.zeros(300_000), pickle.dumps(b"a" * 300_000, 2)[2:-1]
+    for content in (pickle.dumps([array] * 9), b"(" + text + b"q\x00" + 8 * b"h\x00" + b"l."):
+        (tmp_path / "a.pkl").write_bytes(content)
+        with pytest.raises(DataError, match="more or deeper lists"):
+            read_pickle(tmp_path / "a.pkl")
+
+
+def test_numbers_that_no_parameter_can_be_are_refused(tmp_path: Path) -> None:
+    assert read_pickle(written(tmp_path / "a.pkl", [2**64 - 1, -(2**63)])) == [2**64 - 1, -(2**63)]
+    with pytest.raises(DataError, match="more than 64 bits"):
+        read_pickle(written(tmp_path / "a.pkl", {"velocity": 10**5000}))
 
 
 @pytest.mark.parametrize(

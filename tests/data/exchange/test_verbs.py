@@ -1,5 +1,8 @@
 """The verbs import, export and relabel, and runs on what they made, as a user meets them."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from benchmark import cli, commands, commands_data, console
-from benchmark.data import store
+from benchmark.data import cache, store
 from benchmark.data.dataset import Dataset
 from benchmark.families.family import Family
 from tests.data.exchange.writers import act_out, cheetah_buffers, write_gymnasium, write_macaw
@@ -56,6 +59,24 @@ def test_an_import_reports_what_it_checked_and_is_listed(
     assert "omrl/cheetah-dir/mixed-v1" in shown
 
 
+KILLED = """
+import os, signal, sys
+from benchmark import cli
+from benchmark.data import store
+store._seal = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+cli.main(sys.argv[1:])
+"""
+
+
+def test_an_import_that_was_killed_can_be_done_again(buffers: list[str], small_standard: Family) -> None:
+    """Its cache is there already, its Minari form is not."""
+    verb = ["data", "import", "--from", "macaw", "--family", "cheetah-dir", "--name", "theirs", *buffers]
+    assert subprocess.run([sys.executable, "-c", KILLED, *verb]).returncode == -signal.SIGKILL
+    assert (len(list(cache.root().iterdir())), store.present(THEIRS)) == (1, False)
+    assert take(buffers) == 0
+    assert cli.main(["data", "verify", "--all"]) == 0
+
+
 def test_verifying_all_verifies_imported_data(
     buffers: list[str], small_standard: Family, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +121,7 @@ def test_a_run_on_imported_data_is_not_resumed_on_the_standard(
         (["--data", THEIRS, "--contexts", "mixed", "random"], "has no tier 'random'"),
         (["--data", "imported/cheetah-dir/thers-v0"], f"is not here. Imported data sets: {THEIRS}"),
         (["--data", "omrl/cheetah-dir/mixed-v1"], "is not imported data"),
+        (["--data", "imported/cheetah-dir"], "is not imported data"),
         (["--data", THEIRS, "--family", "cheetah-vel"], "is data of cheetah-dir-v1"),
     ],
 )
@@ -130,7 +152,9 @@ def test_export_and_import_again(
         assert cli.main([*export, path, "--task", task]) == 0
     assert "task 0 of omrl/cheetah-dir/expert-v1 in D4RL's layout" in capsys.readouterr().out
     take_back = ["data", "import", "--from", "d4rl", "--family", "cheetah-dir", "--name", "back", *paths]
-    assert cli.main([*take_back, "--tasks", "1", "0"]) == 0
+    assert cli.main([*take_back, "--tasks", "0", "1"]) == 2
+    assert "says that it is of task 1" in capsys.readouterr().err
+    assert cli.main(take_back) == 0
     back = store.ingest("imported/cheetah-dir/back-v0")
     ours = store.ingest("omrl/cheetah-dir/expert-v1")
     assert (back.rewards == ours.rewards).all()
