@@ -117,11 +117,16 @@ def catalog(options: argparse.Namespace) -> None:
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
     with progress_bar("content hashes") as (progress, task):
-        standardise.add_hashes(
+        entry = standardise.add_hashes(
             options.family, options.sizes,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
-    console.print("datasets/catalog.toml is up to date")
+    hashes = "; ".join(f"{size}: {', '.join(tiers)}" for size, tiers in entry.hashes.items())
+    console.print(
+        f"datasets/catalog.toml is up to date. Content hashes of {options.family}: {hashes}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def list_sets(options: argparse.Namespace) -> None:
@@ -131,7 +136,7 @@ def list_sets(options: argparse.Namespace) -> None:
 
     for one in listing():
         here = [name for name, there in (("Minari", one.stored), ("cache", one.cached)) if there]
-        sizes = f"{one.id:34} {one.transitions:>10,} transitions  {one.content_hash[:12]}"
+        sizes = f"{one.id:34} {f'about {one.transitions:,}':>16} transitions  {one.content_hash[:12]}"
         console.print(f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, soft_wrap=True)
     console.print(
         "Whatever is not here is recorded when a run asks for it, or by: data record", highlight=False
@@ -182,19 +187,18 @@ def card(options: argparse.Namespace) -> None:
 def import_data(options: argparse.Namespace) -> None:
     """Take in data of another project's format, and report what disagrees."""
     from benchmark.data.exchange import d4rl, macaw
-    from benchmark.data.exchange.intake import assigned, imported_id, take_in
+    from benchmark.data.exchange.intake import imported_id, take_in
     from benchmark.families import family
 
     one, paths = family(options.family), [Path(path) for path in options.paths]
     imported_id(one, options.name)
-    if options.origin == "macaw":
-        files, read = macaw.find_tasks(one, paths, options.tasks), macaw.read_portions
-    else:
-        numbers = range(len(paths)) if options.tasks is None else options.tasks
-        files, read = assigned(one, paths, numbers), d4rl.read_portions
+    layout = macaw if options.origin == "macaw" else d4rl
+    files = layout.find_tasks(one, paths, options.tasks)
     origin = {"format": options.origin, "files": {str(task): path.name for task, path in files.items()}}
     with progress_bar(f"importing {options.name}") as (progress, task):
-        portions = read(one, files, lambda done, total: progress.update(task, completed=done, total=total))
+        portions = layout.read_portions(
+            one, files, lambda done, total: progress.update(task, completed=done, total=total)
+        )
         dataset, checks = take_in(one, options.name, portions, origin)
     _print_taken(dataset, checks)
 

@@ -33,8 +33,16 @@ def folder_of(content_hash: str) -> Path:
 
 
 def present(content_hash: str) -> bool:
-    """Whether there is a cache of this content, sound or not."""
-    return folder_of(content_hash).exists()
+    """Whether there is a cache of this content, sound or not; DataError where no folder can be there."""
+    try:
+        folder_of(content_hash).stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise DataError(
+            f"the folder of caches {root()} cannot be used: {error}. Set OMRL_CACHE to one that can be written."
+        ) from error
+    return True
 
 
 def write(dataset: Dataset) -> Path:
@@ -43,7 +51,7 @@ def write(dataset: Dataset) -> Path:
     Raises DataError where the disk does not take it.
     """
     folder = folder_of(dataset.content_hash)
-    if folder.exists():
+    if present(dataset.content_hash):
         return folder
     try:
         with replacing(folder) as temporary:

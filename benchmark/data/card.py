@@ -20,6 +20,7 @@ from benchmark.data.references import SnapshotReturns, medium_snapshots, read_sn
 from benchmark.data.scripts import Scripts
 from benchmark.data.shipped import shipped_behaviour
 from benchmark.data.snapshots import Snapshots
+from benchmark.errors import DataError
 from benchmark.families.family import Family
 
 
@@ -29,14 +30,22 @@ def card_path(family_name: str) -> Path:
 
 
 def write_card(family_name: str, progress: Progress = no_progress) -> list[Path]:
-    """Write text and picture, recording the small data sets where they are not here; returns both paths."""
+    """Write text and picture, recording the small data sets where they are not here; returns both paths.
+
+    DataError where the catalog has none of them.
+    """
     from benchmark.data.card_picture import draw
     from benchmark.data.open import open_dataset
 
     family = families.family(family_name)
     path = card_path(family.name)
+    tiers = list(catalog.entry(family).hashes.get("small", {}))
+    if not tiers:
+        raise DataError(
+            f"{catalog.catalog_path()} has no content hash of {family.id} in size small, which the card shows. Record "
+            f"the data sets: python -m benchmark data catalog --family {family.name} --hashes-only --sizes small"
+        )
     rows = read_snapshot_returns(returns_path(family.name))
-    tiers = list(catalog.entry(family).hashes["small"])
     data = {tier: open_dataset(family.name, tier, "small", progress) for tier in tiers}
     files.write_text(path, card_text(family))
     picture = path.with_suffix(".png")
@@ -156,8 +165,8 @@ def _data_sets(family: Family, known: catalog.Entry) -> str:
     lines = [
         [
             f"`{dataset_id(family, tier, size)}`",
-            f"{SIZES[size]:,}",
-            f"{SIZES[size] * family.tasks:,}",
+            f"about {SIZES[size]:,}",
+            f"about {SIZES[size] * family.tasks:,}",
             f"`{found}`",
         ]
         for size, tiers in known.hashes.items()

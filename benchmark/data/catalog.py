@@ -41,6 +41,11 @@ class Entry:
     references: References
     """Reference returns."""
 
+    @property
+    def made_with(self) -> tuple[str, str, str]:
+        """What the content hashes are true of: simulator, behaviour and table of returns."""
+        return self.mujoco, self.snapshots, self.snapshot_returns
+
     def with_hash(self, size: str, tier: str, content_hash: str) -> "Entry":
         """The same with one content hash set."""
         return replace(self, hashes={**self.hashes, size: {**self.hashes.get(size, {}), tier: content_hash}})
@@ -97,6 +102,11 @@ def entry(family: Family) -> Entry:
             f"the entry of {family.id} in {catalog_path()} is damaged (at {error}). Restore it: "
             f"git checkout -- {catalog_path()}"
         ) from error
+
+
+def entry_before(family: Family) -> Entry | None:
+    """The entry that measuring anew will replace, None where there is none yet; DataError where it is damaged."""
+    return entry(family) if catalog_path().exists() and has_entry(family) else None
 
 
 def _successes(found: Mapping[str, Any]) -> Successes:

@@ -21,7 +21,7 @@ from benchmark.data.recipe import Recipe
 from benchmark.data.share import Share, done_path, log_path, read_done
 from benchmark.data.snapshots import Snapshots
 from benchmark.errors import CheckpointError, RunError
-from benchmark.files import write_text
+from benchmark.files import remove_leftovers, write_text
 from benchmark.interruption import Interrupted
 from benchmark.locks import claimed
 from benchmark.workers import AskedToStop, Job, start_workers, work_off
@@ -36,6 +36,7 @@ def _train(recipe: Recipe, number: int, out: Path, asked_to_stop: AskedToStop) -
     """A worker's job: train one share, from its checkpoint on, to the end or until it is asked to stop."""
     torch.set_num_threads(1)
     with claimed(out / f".share-{number}", PATIENCE):
+        remove_leftovers(out, f".share-{number}.*.part")
         share = Share(recipe, number, out)
         share.load()
         share.run(asked_to_stop=asked_to_stop)

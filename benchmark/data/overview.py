@@ -25,7 +25,7 @@ class Listed:
     tier: str
     size: str
     transitions: int
-    """Of all tasks together."""
+    """Of all tasks together; about as many, where episodes are of different lengths."""
     content_hash: str
     """What the catalog says."""
     stored: bool
@@ -137,6 +137,9 @@ def _verify_recorded(family: Family, tier: str, size: str) -> list[Finding]:
     return [
         _finding(f"Minari data set {identity}", folder, folder.exists(), minari),
         _finding(
-            f"flat cache of {identity}", cached, cached.exists(), lambda: cache.load(identity, expected)
+            f"flat cache of {identity}",
+            cached,
+            cache.present(expected),
+            lambda: cache.load(identity, expected),
         ),
     ]

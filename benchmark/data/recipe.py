@@ -1,6 +1,5 @@
 """Recipes: what determines the behaviour policies of a family, one TOML file each in `datasets/recipes/`."""
 
-import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -45,20 +44,20 @@ class Recipe:
             raise ConfigError(
                 f"collect: tasks is {self.tasks}; give numbers from 0 to {known[-1]}, each once, in rising order."
             )
+        if self.shares > len(self.task_numbers):
+            raise ConfigError(
+                f"collect: shares is {self.shares}, more than there are tasks to deal to them; choose from 1 to "
+                f"{len(self.task_numbers)}."
+            )
         if self.seed < 0:
             raise ConfigError(f"collect: seed is {self.seed}; choose 0 or a larger whole number.")
-        if self.sac.n_step < 1 or not 0 < self.sac.reward_scale < math.inf or not 0 <= self.sac.decay <= 1:
-            raise ConfigError(
-                f"collect: n_step is {self.sac.n_step}, reward_scale {self.sac.reward_scale} and decay "
-                f"{self.sac.decay}; n_step is at least 1, reward_scale finite and above 0 and decay from 0 to 1."
-            )
         if self.sac.turned and (self.sac.shared or trainable(self.family).task_frame(0) is None):
             raise ConfigError(
                 "collect: turned = true is for families that give a frame of each task (task_frame), "
                 f"and excludes shared = true; here the family is {self.family}, shared is "
                 f"{self.sac.shared}."
             )
-        if self.sac.environments < 1 or self.steps % self.sac.environments:
+        if self.steps % self.sac.environments:
             raise ConfigError(
                 f"collect: {self.steps} steps cannot be made by {self.sac.environments} environments at once; "
                 "choose a multiple."

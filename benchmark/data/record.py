@@ -26,6 +26,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark import files
 from benchmark.data.behaviour import (
     Behaviour,
     TiledPolicies,
@@ -62,7 +63,7 @@ class Recording:
     behaviour: Behaviour
     tier: str
     transitions: int
-    """Transitions per task; reached exactly where the episodes' lengths allow, else to half an episode."""
+    """Transitions per task; reached exactly where the episodes' lengths allow, else to half a horizon."""
     medium: Sequence[int] = ()
     """Per task, the snapshot that tier `medium` is made of."""
 
@@ -137,16 +138,18 @@ def episode_counts(
 ) -> dict[int, int]:
     """Number of episodes of each snapshot, given the lengths of its first episodes as far as `known`.
 
-    The running total of transitions follows the running total of the shares to the nearest whole episode, so
-    that rounding errors do not add up; every snapshot gets one episode at least. Episodes not known yet are
-    taken to last to the horizon.
+    The running total of transitions follows the running total of the shares to within half a horizon, so that
+    rounding errors do not add up; every snapshot gets one episode at least. Episodes not known yet are taken to last
+    as long as the snapshot's known ones on average, or to the horizon where none is known. What is counted once all
+    are known does not depend on that.
     """
-    counts, total, target = {}, 0, 0.0
+    counts, total, target = {}, 0.0, 0.0
     for snapshot, share in shares.items():
         target += share * transitions
         lengths, count = known.get(snapshot, ()), 0
+        typical = sum(lengths) / len(lengths) if lengths else horizon
         while count == 0 or total < target - horizon / 2:
-            total += lengths[count] if count < len(lengths) else horizon
+            total += lengths[count] if count < len(lengths) else typical
             count += 1
         counts[snapshot] = count
     return counts
@@ -155,7 +158,10 @@ def episode_counts(
 def _record_tasks(
     recording: Recording, tasks: Sequence[int], lanes: int, threads: int, pool: Executor
 ) -> Columns:
-    """Columns of a data set of these tasks: wave after wave until no episode is missing."""
+    """Columns of a data set of these tasks: wave after wave until no episode is missing.
+
+    Where the next episodes are longer than those known, a few are recorded that are not needed; they are left out.
+    """
     waves: list[Columns] = []
     known: dict[int, dict[int, list[int]]] = {task: {} for task in tasks}
     place: dict[Job, int] = {}
@@ -254,21 +260,11 @@ class _Lanes:
 def simulate(recording: Recording, jobs: Sequence[Job]) -> Columns:
     """The episodes of these jobs (equal task and snapshot side by side), as arrays (lane, step, ...).
 
-    It computes in the calling thread; simulator and matrix products let other threads run meanwhile.
+    It computes in the calling thread; simulator and matrix products let other threads run meanwhile. Raises DataError
+    where anything is not finite.
     """
-    family, count = recording.family, len(jobs)
-    lanes = _Lanes(recording, jobs)
-    arrays: Columns = {
-        "observations": np.zeros((count, family.horizon + 1, family.observation_size), np.float32),
-        "actions": np.zeros((count, family.horizon, family.action_size), np.float32),
-        "rewards": np.zeros((count, family.horizon), np.float32),
-        "log_probs": np.zeros((count, family.horizon), np.float32),
-        "tasks": np.array([job.task for job in jobs]),
-        "snapshots": np.array([job.snapshot for job in jobs]),
-        "lengths": np.zeros(count, np.int64),
-        "terminated": np.zeros(count, np.bool_),
-    }
-    observations, alive = arrays["observations"], np.arange(count)
+    family, lanes, arrays = recording.family, _Lanes(recording, jobs), _empty(recording.family, jobs)
+    observations, alive = arrays["observations"], np.arange(len(jobs))
     with family.simulation(arrays["tasks"], threads=0) as simulation:
         observations[:, 0] = simulation.reset(lanes.qpos, lanes.qvel)
         hidden = simulation.hidden
@@ -289,4 +285,32 @@ def simulate(recording: Recording, jobs: Sequence[Job]) -> Columns:
                 if not len(alive):
                     break
                 simulation.keep(going_on)
+    _check_finite(family, jobs, arrays)
     return arrays
+
+
+def _empty(family: Family, jobs: Sequence[Job]) -> Columns:
+    """Room for the episodes of these jobs, zeros."""
+    count = len(jobs)
+    return {
+        "observations": np.zeros((count, family.horizon + 1, family.observation_size), np.float32),
+        "actions": np.zeros((count, family.horizon, family.action_size), np.float32),
+        "rewards": np.zeros((count, family.horizon), np.float32),
+        "log_probs": np.zeros((count, family.horizon), np.float32),
+        "tasks": np.array([job.task for job in jobs]),
+        "snapshots": np.array([job.snapshot for job in jobs]),
+        "lengths": np.zeros(count, np.int64),
+        "terminated": np.zeros(count, np.bool_),
+    }
+
+
+def _check_finite(family: Family, jobs: Sequence[Job], episodes: Columns) -> None:
+    for name in ("observations", "actions", "rewards", "log_probs"):
+        finite = np.isfinite(episodes[name])
+        if not finite.all():
+            job = jobs[int(np.argwhere(~finite)[0, 0])]
+            raise DataError(
+                f"{family.id} cannot be recorded: the {name} of task {job.task}, snapshot {job.snapshot}, episode "
+                f"{job.episode} are not all finite. Its behaviour is damaged: restore it (git checkout -- "
+                f"{files.DATASETS / 'snapshots'}), or train it anew: python -m benchmark data collect."
+            )

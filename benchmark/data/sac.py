@@ -8,6 +8,7 @@ in their frames are one (`frames.py`). The gradients are written by hand, see `n
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +19,37 @@ from torch import Tensor
 
 from benchmark.data.networks import Adam, BatchedMLP, native_bfloat16
 from benchmark.data.replay import Replay
+from benchmark.errors import ConfigError
 
 LOG_STD_CENTRE, LOG_STD_SPAN = -1.5, 3.5
 """The log standard deviation is centre + span * tanh(raw), so it lies in (-5, 2)."""
 
 
+RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (
+        ("actor_hidden_size", "critic_hidden_size", "environments", "batch_size", "n_step", "actor_every"),
+        lambda value: isinstance(value, int) and value >= 1,
+        "a whole number of at least 1",
+    ),
+    (
+        ("random_steps",),
+        lambda value: isinstance(value, int) and value >= 0,
+        "a whole number of at least 0",
+    ),
+    (
+        ("learning_rate", "reward_scale", "initial_temperature"),
+        lambda value: 0 < value < math.inf,
+        "a finite number above 0",
+    ),
+    (("decay", "discount"), lambda value: 0 <= value <= 1, "a number from 0 to 1"),
+    (("target_rate",), lambda value: 0 < value <= 1, "a number above 0 and at most 1"),
+)
+"""Settings, what must hold of each, and what to choose."""
+
+
 @dataclass(frozen=True)
 class SacConfig:
-    """Hyper-parameters of the behaviour agents."""
+    """Hyper-parameters of the behaviour agents; ConfigError for a value out of its range."""
 
     actor_hidden_size: int = 128
     """Width of the actor's two hidden layers; what is shipped are actors."""
@@ -57,6 +81,13 @@ class SacConfig:
     """Whether the agents of a share train one actor and one pair of critics together, see the module's text."""
     turned: bool = False
     """Whether one agent acts in all tasks of a share at once, each seen in its frame, in which all are one task."""
+
+    def __post_init__(self) -> None:
+        for names, holds, allowed in RANGES:
+            for name in names:
+                value = getattr(self, name)
+                if not holds(value):
+                    raise ConfigError(f"collect: {name} is {value}; choose {allowed}.")
 
 
 class BatchedSac:

@@ -113,7 +113,7 @@ class Share:
     ) -> None:
         """Train to the end, or until asked to stop between two steps; about every thousandth step is logged.
 
-        Raises RunError if the log, a checkpoint or the snapshots cannot be written.
+        Raises RunError if the log, a checkpoint or the snapshots cannot be written, or an agent's training diverges.
         """
         snapshot_steps = set(self.recipe.snapshot_steps)
         every = checkpoint_every or max(self.recipe.steps // CHECKPOINTS, 1)
@@ -124,6 +124,7 @@ class Share:
                 self.agents.update()
             if self.step in snapshot_steps:
                 self.snapshots[self.step] = self._actors()
+                self._check_finite(self.step)
             if self.step // 1000 > before // 1000:
                 self._write_log()
             stop = asked_to_stop()
@@ -133,6 +134,16 @@ class Share:
                 break
         if self.step == self.recipe.steps:
             self._finish()
+
+    def _check_finite(self, step: int) -> None:
+        """Raise RunError where the snapshots after so many steps cannot be shipped."""
+        lost = [str(self.tasks[row]) for row in not_finite(self.snapshots[step])]
+        if lost:
+            raise RunError(
+                f"after {step:,} steps the agents of these tasks have weights that are not finite in 16 bits: "
+                f"{', '.join(lost)}. Their training has diverged, and its checkpoint is of no use: choose a smaller "
+                f"learning_rate in the recipe, and another --out than {self.path.parent}."
+            )
 
     def _write_log(self) -> None:
         means = self.last_returns.reshape(len(self.tasks), -1).mean(1)
@@ -166,6 +177,8 @@ class Share:
 
     def _finish(self) -> None:
         """Write the snapshots; the checkpoint, which is large, is not needed any more."""
+        for step in self.snapshots:  # an earlier version did not check them when it took them
+            self._check_finite(step)
         tensors = {
             f"{step}/{index}": weight.half()
             for step, weights in self.snapshots.items()
@@ -217,7 +230,7 @@ def done_path(out: Path, number: int) -> Path:
 def read_done(recipe: Recipe, number: int, out: Path) -> list[list[torch.Tensor]] | None:
     """Weights of a share that is done, [snapshot][w1 ... b3] of (task, ...); None where it is not.
 
-    Raises CheckpointError where the file is damaged or of another recipe.
+    Raises CheckpointError where the file is damaged, of another recipe, or holds agents whose training diverged.
     """
     path = done_path(out, number)
     if not path.exists():
@@ -227,13 +240,25 @@ def read_done(recipe: Recipe, number: int, out: Path) -> list[list[torch.Tensor]
             found = file.metadata()["recipe"]
             if not _is(recipe, tomllib.loads(found)):
                 raise _other_recipe(path, found)
-            return [
+            weights = [
                 [file.get_tensor(f"{step}/{index}") for index in range(6)] for step in recipe.snapshot_steps
             ]
     except (SafetensorError, OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
         raise CheckpointError(
             f"{path} cannot be read ({error}); delete it to train these tasks from the start."
         ) from error
+    if any(not_finite(snapshot) for snapshot in weights):
+        raise CheckpointError(
+            f"{path} holds weights that are not finite: the training of its agents has diverged. Choose a smaller "
+            "learning_rate in the recipe, and another --out."
+        )
+    return weights
+
+
+def not_finite(weights: list[torch.Tensor]) -> list[int]:
+    """Rows of weights (task, ...) in which one is not finite once it is rounded to 16 bits."""
+    finite = torch.stack([weight.half().isfinite().flatten(1).all(1) for weight in weights]).all(0)
+    return [row for row, holds in enumerate(finite.tolist()) if not holds]
 
 
 def _is(recipe: Recipe, settings: Any) -> bool:

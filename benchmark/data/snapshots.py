@@ -43,7 +43,16 @@ class Snapshots:
     random_steps: int
     """Steps of uniformly random actions at the start of the life."""
     weights: dict[str, NDArray[np.float16]]
-    """w1 (task, snapshot, observation, hidden), b1 (task, snapshot, 1, hidden), and so on."""
+    """w1 (task, snapshot, observation, hidden), b1 (task, snapshot, 1, hidden), and so on; all finite."""
+
+    def __post_init__(self) -> None:
+        finite = np.all([np.isfinite(weight).all(axis=(2, 3)) for weight in self.weights.values()], axis=0)
+        if not finite.all():
+            agent, snapshot = np.argwhere(~finite)[0]
+            raise DataError(
+                f"snapshots of {self.family_id} have weights that are not finite in 16 bits, first agent {agent}'s "
+                f"number {snapshot}: its training has diverged. Train it anew with a smaller learning_rate."
+            )
 
     @classmethod
     def from_weights(
@@ -53,14 +62,14 @@ class Snapshots:
         random_steps: int,
         weights: Sequence[Sequence[Sequence[object]]],
     ) -> "Snapshots":
-        """From float32 weights [task][snapshot][w1 ... b3], rounded to 16 bits."""
-        stacked = {
-            name: np.stack([[np.asarray(snapshot[k]) for snapshot in task] for task in weights]).astype(
-                np.float16
-            )
+        """From float32 weights [task][snapshot][w1 ... b3], rounded to 16 bits; DataError where they do not fit."""
+        exact = {
+            name: np.stack([[np.asarray(snapshot[k]) for snapshot in task] for task in weights])
             for k, name in enumerate(WEIGHTS)
         }
-        return cls(family_id, tuple(steps), random_steps, stacked)
+        with np.errstate(over="ignore"):  # what does not fit in 16 bits is refused
+            rounded = {name: weight.astype(np.float16) for name, weight in exact.items()}
+        return cls(family_id, tuple(steps), random_steps, rounded)
 
     @property
     def tasks(self) -> int:
@@ -114,7 +123,7 @@ class Snapshots:
 
     @classmethod
     def load(cls, path: Path) -> "Snapshots":
-        """Read the file; raises DataError where it is missing or damaged."""
+        """Read the file; raises DataError where it is missing or damaged, or a weight is not finite."""
         if not path.exists():
             raise DataError(
                 f"behaviour snapshots {path} are missing. They ship with the project: restore the file "
@@ -126,7 +135,7 @@ class Snapshots:
                 weights = {name: file.get_tensor(name) for name in WEIGHTS}
             steps = tuple(json.loads(header["steps"]))
             return cls(header["family"], steps, int(header["random_steps"]), weights)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, DataError) as error:
             raise DataError(
                 f"behaviour snapshots {path} are damaged ({error}). Restore the file: git checkout -- {path}"
             ) from error

@@ -1,6 +1,7 @@
 """Making a family's behaviour the standard: measure it, record it, and write what the catalog says of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmark import families
 from benchmark.data import catalog
@@ -19,18 +20,23 @@ from benchmark.files import sha256_of_file
 
 
 def measure(family_name: str, episodes: int = EPISODES, progress: Progress = no_progress) -> catalog.Entry:
-    """Measure the shipped behaviour anew, write their table and a catalog entry without content hashes.
+    """Measure the shipped behaviour anew; write the table of its returns and its catalog entry when all is measured.
 
-    The standard's entries are measured with the default number of episodes.
+    The entry keeps its content hashes where it was made with this simulator, behaviour and table; where one of them is
+    another, they would be untrue, and it has none until `add_hashes` records the data sets. The standard's entries are
+    measured with the default number of episodes. DataError where the catalog or the behaviour is damaged.
     """
     family = families.family(family_name)
     family.require_simulator()
+    before = catalog.entry_before(family)
     behaviour = shipped_behaviour(family)
     rows = measure_snapshots(family, behaviour, episodes, progress)
-    write_snapshot_returns(returns_path(family.name), rows)
     references = measure_references(family, behaviour, rows, episodes, progress)
-    sums = (fingerprint(family), sha256_of_file(returns_path(family.name)))
-    new = catalog.Entry(MUJOCO_VERSION, *sums, hashes={}, references=references)
+    write_snapshot_returns(returns_path(family.name), rows)
+    made_with = (MUJOCO_VERSION, fingerprint(family), sha256_of_file(returns_path(family.name)))
+    new = catalog.Entry(*made_with, hashes={}, references=references)
+    if before is not None and before.made_with == made_with:
+        new = replace(new, hashes=before.hashes)
     catalog.write_entry(family, new)
     return new
 

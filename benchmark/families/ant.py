@@ -83,7 +83,7 @@ class AntDirection(Ant):
         return np.asarray((velocity * heading).sum(-1) - 0.5 * effort + 1.0)
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
-        """The torso's height has left [0.2, 1.0], or a state is not finite."""
+        """The torso's height has left [0.2, 1.0] m."""
         low, high = HEALTHY_HEIGHT
         height = after.qpos[..., 2]
         return np.asarray(super().terminated(after) | ~((height >= low) & (height <= high)))

@@ -240,7 +240,10 @@ class BodyFamily(Family):
         return None
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
-        """Whether the state is a true terminal state, (...); by default only one that is not finite."""
+        """Whether the state is a true terminal state, (...); by default none that stepping leads to.
+
+        One that is not finite would be, but MuJoCo puts such a body back to its initial state itself and goes on.
+        """
         finite = np.isfinite(after.qpos).all(-1) & np.isfinite(after.qvel).all(-1)
         return np.asarray(~finite)
 

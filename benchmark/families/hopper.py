@@ -72,6 +72,6 @@ class HopperParameters(PlanarRunner):
         return np.concatenate([np.ones(5), np.full(3, 0.3), np.full(3, 0.1)])
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
-        """Height of 0.7 m or less, the torso tilted by 0.2 radians or more, or a state not finite."""
+        """Height of 0.7 m or less, or the torso tilted by 0.2 radians or more."""
         healthy = (after.qpos[..., 1] > 0.7) & (np.abs(after.qpos[..., 2]) < 0.2)
         return np.asarray(super().terminated(after) | ~healthy)

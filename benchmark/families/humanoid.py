@@ -91,7 +91,7 @@ class HumanoidDirection(BodyFamily):
         return np.asarray((velocity * heading).sum(-1) + 2.0 - 0.1 * np.square(actions).sum(-1))
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
-        """The torso's height has left [1.0, 2.0] m, or a state is not finite."""
+        """The torso's height has left [1.0, 2.0] m."""
         low, high = HEALTHY_HEIGHT
         height = after.qpos[..., 2]
         return np.asarray(super().terminated(after) | ~((height >= low) & (height <= high)))

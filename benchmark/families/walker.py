@@ -66,7 +66,7 @@ class WalkerParameters(PlanarRunner):
         return np.concatenate([np.ones(8), np.full(3, 0.3), np.full(6, 0.1)])
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
-        """Height out of (0.8, 2.0) m, the torso tilted by one radian or more, or a state not finite."""
+        """Height out of (0.8, 2.0) m, or the torso tilted by one radian or more."""
         height, angle = after.qpos[..., 1], after.qpos[..., 2]
         healthy = (height > 0.8) & (height < 2.0) & (np.abs(angle) < 1.0)
         return np.asarray(super().terminated(after) | ~healthy)

@@ -1,5 +1,6 @@
 """Data cards: generated, and never apart from what they are generated from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from benchmark import families, files
+from benchmark.cli import main
 from benchmark.data import card, catalog
 from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.shipped import is_shipped
@@ -82,6 +84,25 @@ def test_a_card_follows_what_it_describes(with_recipe: Family) -> None:
     assert "8,000 environment steps in each task" in text
     catalog.write_entry(with_recipe, known.with_hash("small", "mixed", "f" * 64))
     assert card.card_text(with_recipe) != text
+
+
+def test_a_card_says_about_how_many_transitions_there_are(with_recipe: Family) -> None:
+    """Exactly as many there are only where episodes are of one length: random walkers have 995,274 of a million."""
+    assert "| about 1,200 | about 2,400 |" in card.card_text(with_recipe)
+
+
+@pytest.mark.parametrize("hashes", [{}, {"full": {"mixed": "f" * 64}}])
+def test_a_card_of_nothing_small_says_how_to_record_it(
+    with_recipe: Family, hashes: dict[str, dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalog.write_entry(with_recipe, replace(catalog.entry(with_recipe), hashes=hashes))
+    assert main(["data", "card", "--family", "cheetah-dir"]) == 2
+    assert "data catalog --family cheetah-dir --hashes-only --sizes small" in capsys.readouterr().err
+
+
+def test_a_card_of_a_family_without_behaviour_says_that_it_is_not_trained(small_standard: Family) -> None:
+    with pytest.raises(DataError, match="cheetah-vel is not trained yet.*data collect --family cheetah-vel"):
+        card.write_card("cheetah-vel")
 
 
 def test_a_card_says_which_agents_trained_together(with_recipe: Family) -> None:

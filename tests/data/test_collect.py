@@ -178,6 +178,14 @@ def test_a_finished_share_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         collect(TINY, tmp_path)
 
 
+def test_what_a_killed_worker_was_writing_goes(tmp_path: Path) -> None:
+    left = [tmp_path / name for name in (".share-0.pt.4194999.part", ".share-1.csv.deadbeef.7.part")]
+    for path in (*left, tmp_path / ".share-10.pt.7.part"):
+        path.touch()
+    collect(TINY, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == [".share-10.pt.7.part"]
+
+
 def test_some_tasks_alone_are_trained(tmp_path: Path) -> None:
     recipe = Recipe("point-robot", steps=40, shares=2, tasks=[3, 7, 11], sac=SMALL)
     assert [recipe.tasks_of_share(number) for number in (0, 1)] == [[3, 11], [7]]

@@ -1,9 +1,12 @@
 """The list of data sets, and verification with a message for each thing that is wrong."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from benchmark.cli import main
 from benchmark.data import cache, catalog, overview, store
 from benchmark.data.open import open_dataset
 from benchmark.data.references import returns_path
@@ -70,6 +73,39 @@ def test_all_means_what_is_on_this_machine(small_standard: Family) -> None:
     here = [finding.what for finding in overview.verify_all() if finding.present]
     assert len(here) == 2 + 1 + 2
     assert f"Minari data set {ID}" not in here
+
+
+@pytest.mark.parametrize("below", ["a file", "a folder without rights"])
+@pytest.mark.parametrize("verb", ["list", "record", "verify"])
+def test_a_cache_folder_that_cannot_be_used_is_one_message(
+    small_standard: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    below: str, verb: str,
+) -> None:  # fmt: skip
+    if below == "a file":
+        (tmp_path / below).write_text("")
+    else:  # as the system refuses it to all but root
+        stat = Path.stat
+
+        def refusing(path: Path, **options: bool) -> os.stat_result:
+            if below in str(path):
+                raise PermissionError(13, "Permission denied", str(path))
+            return stat(path, **options)
+
+        monkeypatch.setattr(Path, "stat", refusing)
+    monkeypatch.setenv("OMRL_CACHE", str(tmp_path / below / "cache"))
+    options = [] if verb == "list" else ["--family", "cheetah-dir"]
+    assert main(["data", verb, *options]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: the folder of caches {tmp_path / below / 'cache'} cannot be used: ")
+    assert message.endswith("Set OMRL_CACHE to one that can be written.\n")
+
+
+def test_the_list_does_not_promise_exact_sizes(
+    small_standard: Family, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where episodes are of different lengths, there are some transitions more or less."""
+    assert main(["data", "list"]) == 0
+    assert "about 2,400 transitions" in capsys.readouterr().out
 
 
 def test_unknown_names_are_errors(small_standard: Family) -> None:

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark import families
+from benchmark.data import record as recording_module
 from benchmark.data.behaviour import GRID, grid_actions, squashed_gaussian_log_probs, uniform_log_prob
 from benchmark.data.dataset import Dataset
-from benchmark.data.record import Recording, episode_counts, record
+from benchmark.data.record import Job, Recording, episode_counts, record
+from benchmark.data.shipped import shipped_behaviour
 from benchmark.data.snapshots import UNIFORM, Snapshots
+from benchmark.data.spool import Columns
 from benchmark.errors import DataError, UnknownNameError
 from benchmark.families.environment import TaskEnvironment
 from benchmark.families.family import Family
@@ -251,6 +256,47 @@ def test_episodes_of_any_length_come_nearest_to_the_size(lengths: list[int], sha
     if counts[0] <= 30 and counts[1] <= 30:
         total = sum(known[0][: counts[0]]) + sum(known[1][: counts[1]])
         assert 100 - 15 <= total <= 100 + 45
+
+
+WALKERS = {
+    "mixed": "66b272f4fbbb353eafbf041f500410290b5f0c92f3b7a9ca2c0d30d82512186e",
+    "random": "d2885818807040554b45deb0793d4890f7c7617bb9ccb6a08e56b71bfc8e7973",
+}
+"""Content hashes of 3,000 transitions of tasks 0 and 7, by the first version that recorded them."""
+
+
+@pytest.mark.parametrize("tier", WALKERS)
+def test_episodes_that_end_early_are_the_same_as_ever(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And they are found in a few waves, though random walkers fall after a tenth of the horizon."""
+    waves: list[int] = []
+
+    def counted(pool: Executor, recording: Recording, pieces: list[list[Job]]) -> list[Columns]:
+        waves.append(sum(map(len, pieces)))
+        return simulated(pool, recording, pieces)
+
+    simulated = recording_module._simulated
+    monkeypatch.setattr(recording_module, "_simulated", counted)
+    walker = families.family("walker-params")
+    found = record(Recording(walker, shipped_behaviour(walker), tier, 3000), "x", tasks=[0, 7], threads=2)
+    assert found.content_hash == WALKERS[tier]
+    assert len(waves) <= 5
+    assert sum(waves) <= 1.25 * found.episodes
+
+
+@given(seed=st.integers(0, 1000), horizon=st.integers(2, 40), transitions=st.integers(50, 2000))
+def test_waves_end_with_what_is_counted_if_all_lengths_are_known(
+    seed: int, horizon: int, transitions: int
+) -> None:
+    """Whatever the first episodes' lengths made one guess."""
+    random, shares = np.random.default_rng(seed), {0: 0.5, 1: 0.2, 2: 0.3}
+    lengths = {number: random.integers(1, horizon + 1, transitions + 100).tolist() for number in shares}
+    known: dict[int, list[int]] = {number: [] for number in shares}
+    for _ in range(100):
+        counts = episode_counts(shares, transitions, horizon, known)
+        if all(count <= len(known[number]) for number, count in counts.items()):
+            break
+        known = {number: lengths[number][: max(counts[number], len(known[number]))] for number in shares}
+    assert counts == episode_counts(shares, transitions, horizon, lengths)
 
 
 def test_behaviour_of_another_family_is_refused(falling: Family) -> None:

@@ -1,15 +1,59 @@
 """Tasks and splits are the published ones; nothing is tuned on test tasks."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
 from benchmark import families
 from benchmark.errors import UnknownNameError
+from benchmark.families.family import Family
 
 
 def test_tasks_are_the_published_ones() -> None:
     np.testing.assert_array_equal(families.family("cheetah-dir").parameters, [1, -1])
     np.testing.assert_allclose(families.family("cheetah-vel").parameters, np.linspace(0.075, 3.0, 40))
+
+
+TASKS_SHA256 = {
+    "cheetah-dir-v1": "c45b73a828d7a0b0ba8ef208e8dc608e1d8f4a5346d46b4f9cb70407f309c22d",
+    "cheetah-vel-v1": "7996f9ba44e71767298ef9581cc26d00454bff456130716d39d73138dec1340b",
+    "ant-dir-v1": "9c3db0413b294ee065d989be8b8fc85cee14afeb3a8dfbdbeada595ab151eb71",
+    "walker-params-v1": "53064b15cd282407f6717cdaa7c541ed3a60ed7ff89e1fef380707a66ae1e3a1",
+    "ml45-v1": "0a02c3d0d88264b310e8581fab054939075bfaac1cb8f09cea7a727cd0942c08",
+    "point-robot-v1": "21999eb30dee527848425855eeba5129642eaf94669d822f180f937e42dd460c",
+    "ant-goal-v1": "22839ae8f625d69141d6ba20a246e91a52e467643c7aaa760aa9424ecc929e53",
+    "humanoid-dir-v1": "b9c5924e13b62ae3c96c2b723c803f3aff3471e83b3dc4e8624deb2be2a2b0ca",
+    "hopper-params-v1": "1ef0a2b633d1fa916d38c8da8789a2202f1ffeafbea1647ffdecf85ac7823420",
+}
+"""By identity, see `tasks_sha256`."""
+
+
+def tasks_sha256(family: Family) -> str:
+    """SHA-256 of the shape and the numbers of all parameters, with 12 digits, and of all splits.
+
+    The last bits of the cosines among the parameters depend on the processor.
+    """
+    content = {
+        "shape": family.parameters.shape,
+        "parameters": [f"{value:.12g}" for value in family.parameters.ravel()],
+        "splits": {name: [split.train, split.test] for name, split in family.splits.items()},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def test_every_family_has_its_tasks_pinned() -> None:
+    assert set(TASKS_SHA256) == {families.family(name).id for name in families.FAMILIES}
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_tasks_and_splits_of_a_version_never_change(name: str) -> None:
+    family = families.family(name)
+    assert tasks_sha256(family) == TASKS_SHA256[family.id], (
+        f"parameters or splits of {family.id} are not those of its data and results. Restore them, or, if they are "
+        "meant to be others, give the family a new version and pin that one's hash here."
+    )
 
 
 def test_standard_splits() -> None:
