@@ -22,7 +22,10 @@ TINY: dict[str, dict[str, Any]] = {
         "value_outer_lr": 3e-3,
     },
     "meta-bc": {"hidden_size": 8, "latent_size": 6, "inner_batch": 16, "outer_batch": 12, "outer_lr": 3e-3},
-    "multitask-awr": {"hidden_size": 8, "batch": 12, "policy_lr": 3e-3, "value_lr": 3e-3},
+    "multitask-awr": {
+        "hidden_size": 8, "batch": 12, "policy_lr": 3e-3, "value_lr": 3e-3, "adaptation_steps": 4,
+        "adaptation_policy_lr": 5e-3,
+    },
     "behaviour-cloning": {"hidden_size": 8, "batch": 12},
     "pearl": {
         "hidden_size": 8, "encoder_hidden_size": 8, "batch": 16, "context_size": 12, "tasks_per_step": 3,

@@ -26,7 +26,7 @@ random_steps = 200
 
 def test_from_a_recipe_to_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "DATASETS", tmp_path / "datasets")
-    monkeypatch.setitem(dataset.SIZES, "small", 2000)
+    monkeypatch.setitem(dataset.SIZES, "small", 600)
     family = ["--family", "point-robot"]
     recipe_path("point-robot").parent.mkdir(parents=True)
     recipe_path("point-robot").write_text(RECIPE)
