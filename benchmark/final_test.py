@@ -11,6 +11,7 @@ import torch
 from benchmark import calls
 from benchmark.algorithm import Algorithm, AlgorithmConfig
 from benchmark.data.references import References
+from benchmark.errors import ResultError, RunError
 from benchmark.evaluation import Evaluation, Evaluator, as_act
 from benchmark.families.family import Family
 from benchmark.online_finetuning import CONTEXT, fine_tuned_evaluations
@@ -31,8 +32,11 @@ class EarlierTests:
 
     @classmethod
     def read(cls, path: Path) -> "EarlierTests":
-        """Those in a run's `result.csv`, if it is there; raises ResultError where it cannot be read."""
-        return cls(read_rows(path) if path.exists() else None)
+        """Those in a run's `result.csv`, if it is there; raises RunError where it cannot be read."""
+        try:
+            return cls(read_rows(path) if path.exists() else None)
+        except ResultError as error:
+            raise RunError(f"{error} Delete {path}: the same command makes it again.") from error
 
     def with_contexts(self, asked: Sequence[ContextChoice]) -> list[ContextChoice]:
         """The contexts asked for, and behind them those of the earlier tests."""

@@ -292,6 +292,10 @@ def test_tests_of_a_finished_run_stay_until_it_is_trained_on(tiny_data: Open, tm
     assert stored["contexts"] == ["mixed:256", "early:64", "late:64"]
     kept = read_rows(tmp_path / "result.csv").query("context != 'early'").reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, whole)
+    (tmp_path / "result.csv").write_text("half a")
+    with pytest.raises(RunError, match="result.csv has the columns .* Delete .*result.csv: the same command"):
+        tested(10, early)
+    (tmp_path / "result.csv").unlink()
     assert tested(20, early) == ["mixed", "early"]
 
 

@@ -106,6 +106,9 @@ def _runs(table: Mapping[str, Any], entry: int, out: Path) -> Iterator[PlannedRu
     options = {key: _texts(key, table[key]) for key in CROSSED if key in table}
     options |= {f"set {key}": _distinct(f"set {key}", value) for key, value in sorted(settings.items())}
     seeds = [_whole("seeds", seed) for seed in _distinct("seeds", table["seeds"])]
+    for algorithm in steps or ():
+        if algorithm not in options["algorithm"]:
+            raise UnknownNameError("algorithm with steps", algorithm, options["algorithm"])
     for values in itertools.product(*options.values()):
         chosen = dict(zip(options, values, strict=True))
         if steps is not None:

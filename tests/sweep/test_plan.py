@@ -46,12 +46,25 @@ def test_lists_are_crossed_and_a_run_lies_where_it_can_be_read_from(tmp_path: Pa
     assert last.settings.discount == 0.9
 
 
+def test_with_one_out_the_projects_experiments_train_nothing_twice() -> None:
+    """README says so: one folder is one run of one length, and one run has one folder."""
+    of_folder: dict[str, str] = {}
+    of_run: dict[str, str] = {}
+    for path in sorted((PROJECT / "experiments").glob("*.toml")):
+        for run in read_experiment(path, Path("out")):
+            same = str({**run.config.full_identity(run.kind, run.settings), "steps": run.config.steps})
+            assert of_folder.setdefault(run.name, same) == same, f"{path.name}: {run.name}"
+            assert of_run.setdefault(same, run.name) == run.name, f"{path.name}: {run.name}"
+
+
 def test_methods_can_have_steps_of_their_own(tmp_path: Path) -> None:
     both = ONE.replace('"macaw"', '["macaw", "meta-bc"]')
     runs = planned(tmp_path, both + "steps = { macaw = 30, meta-bc = 70 }\n")
     assert [(run.kind.name, run.config.steps) for run in runs] == [("macaw", 30), ("meta-bc", 70)]
     with pytest.raises(ConfigError, match="steps has no number for meta-bc, only for macaw"):
         planned(tmp_path, both + "steps = { macaw = 30 }\n")
+    with pytest.raises(ConfigError, match="algorithm with steps .*mecaw"):
+        planned(tmp_path, ONE + "steps = { macaw = 30, mecaw = 40 }\n")
     with pytest.raises(ConfigError, match="steps of macaw takes a whole number, not 'many'"):
         planned(tmp_path, ONE + 'steps = { macaw = "many" }\n')
 

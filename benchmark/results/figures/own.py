@@ -125,7 +125,8 @@ FIGURES = (
     ),
     Figure(
         "context-source", "source of the context", "score", context_source,
-        "split standard, 256 transitions of context, default settings", "category", CONTEXT_SOURCES, joined=False,
+        "split standard, 256 transitions (online: episodes), default settings", "category",
+        CONTEXT_SOURCES, joined=False,
     ),
     Figure(
         "score-over-time", "seconds on each run's own machine, with evaluations", "score", score_over_time, ORDINARY
