@@ -30,6 +30,7 @@ speed: .venv/installed-tests
 
 .venv/installed-tests: .venv/installed
 	$(INSTALL) --editable '.[test,lint]'
+	$(INSTALL) --no-deps d4rl gym gym-notices tqdm     # its loader needs no more; what else it declares needs MuJoCo 2.1
 	touch $@
 
 clean:

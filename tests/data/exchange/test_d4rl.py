@@ -90,7 +90,7 @@ def test_scores_are_d4rls_normalised_scores_times_hundred(path: Path) -> None:
 
 
 def test_d4rls_own_loader_reads_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skipped where d4rl cannot be imported: it needs MuJoCo 2.1."""
+    """Skipped where d4rl cannot be imported: `make test` installs the parts of it that need no MuJoCo 2.1."""
     monkeypatch.setenv("D4RL_SUPPRESS_IMPORT_ERROR", "1")
     loader = pytest.importorskip("d4rl.offline_env", exc_type=Exception)
     scores, gym = pytest.importorskip("d4rl"), pytest.importorskip("gym")
