@@ -10,7 +10,7 @@ run: .venv/installed
 	$(BIN)/python -m benchmark run --algo macaw --out runs/$$(date +%Y%m%d-%H%M%S)
 
 test: .venv/installed-tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-tests
 	$(BIN)/ruff check .

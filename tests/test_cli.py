@@ -50,7 +50,9 @@ def test_families_and_algorithms_are_listed() -> None:
     assert "policy_outer_lr" in command("algorithms").stdout
 
 
-def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> None:
+def test_a_run_prints_its_table_writes_its_rows_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = [*RUN, "--evaluate-every", "2", "--out", str(tmp_path), "--contexts", "mixed", "online:200"]
     done = command(*options, "--steps", "2", "--seeds", "0", "1")
     assert done.returncode == 0, done.stderr
@@ -69,16 +71,14 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
     assert rows[["context", "task", "seed"]].to_numpy().tolist() == [
         ["mixed", 0, 1], ["mixed", 1, 1], ["online", 0, 1], ["online", 1, 1],
     ]  # fmt: skip
-    refused = command(*options, "--steps", "2")
-    assert refused.returncode == 2
-    assert "holds a finished run" in refused.stderr
+    capsys.readouterr()
+    assert main([*options, "--steps", "2"]) == 2
+    assert "holds a finished run" in capsys.readouterr().err
     assert command(*options, "--steps", "4", "--resume").returncode == 0
     assert pd.read_csv(folder / "seed-0" / "metrics.csv")["step"].tolist() == [2, 4]
     board = tmp_path / "board"
-    done = command(
-        "leaderboard", "--folder", str(board), "--add", str(folder / "seed-0"), str(folder / "seed-1")
-    )
-    assert done.returncode == 0, done.stderr
+    added = [str(folder / "seed-0"), str(folder / "seed-1")]
+    assert main(["leaderboard", "--folder", str(board), "--add", *added]) == 0
     assert len(pd.read_csv(board / "leaderboard.csv")) == 4
     assert (board / "figures" / "learning-curves.png").stat().st_size > 10_000
     assert sorted(pd.read_csv(board / "curves" / "cheetah-dir" / "macaw.csv")["step"]) == [2, 2, 4]
@@ -110,17 +110,23 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(tmp_path: Path) -> N
         (["figures", "--folder", "no/such/board"], "holds no results to draw"),
     ],
 )
-def test_mistakes_get_one_message_and_no_traceback(
-    arguments: list[str], message: str, tmp_path: Path
+def test_mistakes_get_one_message(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if arguments[0] == "run":
         arguments = [*arguments, "--out", str(tmp_path / "runs")]
-    done = command(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.startswith("error: ")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_mistake_ends_the_process_with_its_message_and_no_traceback() -> None:
+    done = command("run", "--family", "cheeta-dir")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown family 'cheeta-dir'. Did you mean 'cheetah-dir'")
+    assert "Traceback" not in done.stderr
 
 
 def started(*options: str) -> subprocess.Popen[str]:

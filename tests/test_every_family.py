@@ -27,7 +27,7 @@ def made_up_references(family: Family) -> References:
 def test_two_hundred_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     family = families.family(name)
     snapshots = random_snapshots(family, count=2)
-    size = max(100, 2 * family.horizon)
+    size = max(100, family.horizon)
     data = record(Recording(family, snapshots, "mixed", size), f"omrl/{name}/mixed-v1", threads=1)
     assert data.rows >= family.tasks * size / 2
     monkeypatch.setattr(training, "references", lambda asked: made_up_references(family))

@@ -22,10 +22,10 @@ SMALL_PEARL = {
 """The published sizes take a minute for 400 steps, and a target that moves by 0.005 needs tens of thousands."""
 
 CASES: dict[str, tuple[int, dict[str, Any], float, float]] = {
-    "macaw": (300, {}, 8.0, 4.0),
+    "macaw": (150, {}, 8.0, 4.0),
     "meta-bc": (200, {}, 5.0, 4.0),
     "multitask-awr": (600, {}, 5.0, 4.0),
-    "pearl": (1500, SMALL_PEARL, 3.0, 1.5),
+    "pearl": (1000, SMALL_PEARL, 3.0, 1.5),
 }
 """By method: steps, settings, and by how much the adapted policy beats the un-adapted one and the blind reference."""
 
