@@ -171,15 +171,15 @@ def test_failing_runs_do_not_stop_the_others(
 ) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     table = '[[runs]]\nalgorithm = "{}"\nfamily = "{}"\nseeds = 0\nsteps = 5\n'
-    no_data = table.format("meta-bc", "hopper-params")
-    experiment.write_text(table.format(f"{tmp_path}/broken.py:Broken", "point-robot") + no_data + EXPERIMENT)
+    too_much = table.format("meta-bc", "point-robot") + 'contexts = ["mixed:999999"]\n'
+    experiment.write_text(table.format(f"{tmp_path}/broken.py:Broken", "point-robot") + too_much + EXPERIMENT)
     out = tmp_path / "out"
     assert main(["sweep", str(experiment), "--out", str(out), "--workers", "2"]) == 2
     output = capsys.readouterr()
     assert "NOT finished: point-robot/broken/seed-0" in output.out
     assert "2 of 4 runs are not finished; the others are." in output.err
     assert "point-robot/broken/seed-0: state/sums/loss is not finite at step 5" in output.err
-    assert "hopper-params/meta-bc/seed-0: " in output.err
+    assert "point-robot/meta-bc/seed-0: " in output.err
     assert_same(out, undisturbed)
 
 
