@@ -110,7 +110,7 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(
         (["figures", "--folder", "no/such/board"], "holds no results to draw"),
     ],
 )
-def test_mistakes_get_one_message(
+def test_mistakes_get_one_message_and_no_traceback(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if arguments[0] == "run":
@@ -119,6 +119,7 @@ def test_mistakes_get_one_message(
     said = capsys.readouterr()
     assert message in said.err
     assert said.err.startswith("error: ")
+    assert "Traceback" not in said.err
     assert not (tmp_path / "runs").exists()
 
 
