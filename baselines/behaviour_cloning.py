@@ -57,6 +57,7 @@ class BehaviourCloning(Algorithm):
 
     name, version = "behaviour-cloning", 1
     Config = BehaviourCloningConfig
+    fixed_steps = True
 
     def __init__(
         self,

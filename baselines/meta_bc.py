@@ -88,6 +88,7 @@ class MetaBC(Algorithm):
 
     name, version = "meta-bc", 1
     Config = MetaBCConfig
+    fixed_steps = True
 
     def __init__(
         self, config: MetaBCConfig, family: FamilyDescription, device: torch.device, random: torch.Generator

@@ -89,6 +89,7 @@ class MultitaskAWR(Algorithm):
 
     name, version = "multitask-awr", 1
     Config = MultitaskAWRConfig
+    fixed_steps = True
     further_tests = ({"adaptation_steps": 1}, {"adaptation_steps": 5})
 
     def __init__(

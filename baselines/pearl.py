@@ -140,6 +140,7 @@ class Pearl(Algorithm):
 
     name, version = "pearl", 1
     Config = PearlConfig
+    fixed_steps = True
 
     def __init__(
         self, config: PearlConfig, family: FamilyDescription, device: torch.device, random: torch.Generator

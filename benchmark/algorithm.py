@@ -169,6 +169,9 @@ class Algorithm:
     """Frozen dataclass of the hyper-parameters."""
     further_tests: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     """Settings of adaptation that a trained method is also tested with, each in result rows of its own."""
+    fixed_steps: ClassVar[bool] = False
+    """Whether `update` is the same operations on the same tensors in every step, and waits for no number: no counter,
+    no `if step % 2`, every learned tensor changed in place. On a GPU the suite then records one step and replays it."""
     online_settings: ClassVar[Mapping[str, Any]] = {}
     """Settings of the protocol `online-finetune` where they are not given."""
 

@@ -121,3 +121,12 @@ def not_finite(state: Any, name: str = "state") -> str | None:
         if found:
             return found
     return None
+
+
+def on_device(state: Any, device: torch.device) -> Any:
+    """The same nested dicts and lists with every tensor on the device."""
+    if isinstance(state, torch.Tensor):
+        return state.to(device)
+    if isinstance(state, Mapping):
+        return {key: on_device(value, device) for key, value in state.items()}
+    return [on_device(value, device) for value in state] if isinstance(state, (list, tuple)) else state

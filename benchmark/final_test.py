@@ -18,6 +18,7 @@ from benchmark.online_finetuning import CONTEXT, fine_tuned_evaluations
 from benchmark.protocol import EPISODES, ContextChoice
 from benchmark.results.rows import OF_A_TEST, normalised_score, read_rows
 from benchmark.rollouts import episode_outcomes
+from benchmark.tested import PROCESSOR
 
 Build = Callable[[AlgorithmConfig], Algorithm]
 """Gives a new instance of the method with this configuration."""
@@ -83,17 +84,18 @@ def _further_settings(algorithm: Algorithm, settings: AlgorithmConfig) -> list[A
 
 
 def informed_table(
-    algorithm: Algorithm, family: Family, train_tasks: Sequence[int], known: References, device: torch.device
+    algorithm: Algorithm, family: Family, train_tasks: Sequence[int], known: References
 ) -> pd.DataFrame | None:
     """Return and score on each train task of the method that is told which one it is; None where it cannot be told.
 
-    An oracle: it says how much of what the method has learned is lost for want of knowing the task.
+    An oracle: it says how much of what the method has learned is lost for want of knowing the task. The method is on
+    the processor.
     """
-    slots = torch.arange(len(train_tasks), device=device)
+    slots = torch.arange(len(train_tasks))
     policy = calls.call(f"{algorithm.name}.informed", lambda: algorithm.informed(slots))
     if policy is None:
         return None
-    act = as_act(algorithm, policy, family, device)
+    act = as_act(algorithm, policy, family, PROCESSOR)
     returns = np.mean(episode_outcomes(family, train_tasks, act, EPISODES).returns, axis=1)
     return pd.DataFrame(
         [

@@ -36,10 +36,12 @@ from benchmark.memory import peak_memory_mib
 from benchmark.online_finetuning import CONTEXT
 from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
+from benchmark.recorded_steps import step_maker
 from benchmark.registry import build_config, find_algorithm
 from benchmark.results.rows import ResultRow, as_frame, write_table
 from benchmark.run_config import RunConfig, as_toml, check_protocol, settings_text
 from benchmark.scoring import result_rows
+from benchmark.tested import PROCESSOR, Tested
 
 CHECK_EVERY = 100
 """Steps between two looks at whether the loss is finite; each look waits for the device once."""
@@ -75,15 +77,18 @@ class Run:
         self.references: References = references(self.family.name)
         self.random = torch_stream(config.seed, "algorithm", device=self.device)
         self.data_random = torch_stream(config.seed, "data", device=self.device)
-        self.algorithm = self._build(self.settings)
+        self.algorithm = self._build(self.settings, self.device, self.random)
         discount = self.settings.discount
         self.data = Sampler(
             self.dataset, self.split.train, discount, self.device, self.data_random,
             self.family.observation_scale, lambda: open_data("random"),
         )  # fmt: skip
+        self.tested = Tested(self.algorithm, self.settings, self._build, self.device, self.random)
         self.evaluator = Evaluator(
-            self.family, self.split.test, open_data, discount, self.device, self.random
+            self.family, self.split.test, open_data, discount, PROCESSOR, self.tested.random
         )
+        generators = [self.random, self.data_random]
+        self.make_step = step_maker(self.algorithm, self.data, generators, self.device)
         self.step = 0
         self.sums: dict[str, Tensor] = {}
         self.rows: list[dict[str, float]] = []
@@ -91,7 +96,7 @@ class Run:
         self.checkpoints = Checkpoints(folder / "checkpoint", self.identity())
         self.earlier = EarlierTests()
 
-    def _build(self, settings: AlgorithmConfig) -> Algorithm:
+    def _build(self, settings: AlgorithmConfig, device: torch.device, random: torch.Generator) -> Algorithm:
         description = FamilyDescription(
             name=self.family.id,
             observation_size=self.family.observation_size,
@@ -100,7 +105,7 @@ class Run:
             train_tasks=len(self.split.train),
             dynamics_differ=self.family.dynamics_differ,
         )
-        return calls.build(self.kind, settings, description, self.device, self.random)
+        return calls.build(self.kind, settings, description, device, random)
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint and a finished run must share with this one: everything but the number of steps."""
@@ -238,8 +243,11 @@ class Run:
         return self.finish()
 
     def _one_step(self) -> None:
-        for name, value in calls.update(self.algorithm, self.data, self.step + 1).items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value.clone()
+        metrics = self.make_step(self.step + 1)
+        known = [name for name in metrics if name in self.sums]
+        if known:
+            torch._foreach_add_([self.sums[name] for name in known], [metrics[name] for name in known])
+        self.sums |= {name: value.clone() for name, value in metrics.items() if name not in self.sums}
         self.step += 1
 
     def _check_finite(self) -> None:
@@ -258,7 +266,7 @@ class Run:
         """One row of metrics.csv: the protocol's columns, then means of the method's metrics since the last row."""
         self._check_finite()
         row: dict[str, float] = {"step": self.step}
-        evaluation = self.evaluator.evaluate(self.algorithm, self.config.contexts[0])
+        evaluation = self.evaluator.evaluate(self.tested.now(), self.config.contexts[0])
         scored = self.score(evaluation, self.settings)
         for column in ("adapted_return", "unadapted_return", "score"):
             row[column] = sum(getattr(one, column) for one in scored) / len(scored)
@@ -306,16 +314,12 @@ class Run:
         """Test the last checkpoint's algorithm with every context choice and write the result rows."""
         if self.step % self.config.evaluate_every:
             self._write_curves([self._curve_row()])
+        tested = self.tested.now()
         tests = final_evaluations(
-            self.algorithm,
-            self.settings,
-            self.evaluator,
-            self.config.contexts,
-            self.config.online,
-            self._build,
+            tested, self.settings, self.evaluator, self.config.contexts, self.config.online, self.tested.build
         )
         rows = [row for settings, evaluation in tests for row in self.score(evaluation, settings)]
-        informed = informed_table(self.algorithm, self.family, self.split.train, self.references, self.device)
+        informed = informed_table(tested, self.family, self.split.train, self.references)
         frame = as_frame(rows)
         try:
             if informed is not None:

@@ -128,6 +128,7 @@ class Macaw(Algorithm):
 
     name, version = "macaw", 1
     Config = MacawConfig
+    fixed_steps = True
     online_settings = {"inner_data": "random"}
 
     def __init__(

@@ -18,6 +18,7 @@ LEVELS = [
     {"calls"},
     {"contract"},
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
+    {"tested", "recorded_steps"},
     {"scoring", "nearest_expert", "online_finetuning"},
     {"final_test"},
     {"training"},

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmark.contract.checks import CHECKS, Subject
-from benchmark.contract.devices import runs_on_any_device
+from benchmark.contract.devices import fixed_steps_are_the_same, runs_on_any_device
 from benchmark.errors import BenchmarkError
 
-ALL_CHECKS: tuple[Callable[[Subject], None], ...] = (*CHECKS, runs_on_any_device)
+ALL_CHECKS: tuple[Callable[[Subject], None], ...] = (*CHECKS, runs_on_any_device, fixed_steps_are_the_same)
 
 
 @dataclass(frozen=True)

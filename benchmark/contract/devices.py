@@ -81,3 +81,37 @@ def runs_on_any_device(subject: Subject) -> None:
     for name, value in metrics.items():
         if isinstance(value, Tensor) and value.device != META:
             raise Broken(f"metric '{name}' is on {value.device}, not on the device of the run")
+
+
+class _NotedOperations(TorchFunctionMode):
+    """Every call of PyTorch's, with the shapes of the tensors that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[Any, ...]] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        shapes = [tuple(one.shape) for one in args if isinstance(one, Tensor)]
+        numbers = [one for one in args if isinstance(one, int | float)]
+        self.found.append((getattr(func, "__name__", ""), *shapes, *numbers))
+        return func(*args, **(kwargs or {}))
+
+
+def fixed_steps_are_the_same(subject: Subject) -> None:
+    """With `fixed_steps`, every step is the same operations, so that a GPU can replay the record of one."""
+    if not getattr(subject.kind, "fixed_steps", False):
+        return
+    method, data = subject.build(), subject.data()
+    records = []
+    for step in range(5):
+        with _NotedOperations() as noted:
+            calls.update(method, data, step + 1)
+        records.append(noted.found)
+    for step, record in enumerate(records[2:], 3):
+        if record != records[1]:
+            raise Broken(
+                f"step {step} is other operations than step 2 ({len(record)} and {len(records[1])}); "
+                "set fixed_steps = False, or make them the same"
+            )

@@ -15,6 +15,7 @@ from benchmark.rollouts import Act, Outcomes, episode_outcomes
 from benchmark.scoring import result_rows
 from benchmark.submissions.export import held_against, to_onnx
 from benchmark.submissions.policy import load_policy
+from benchmark.tested import PROCESSOR
 from benchmark.training import Run
 
 
@@ -23,8 +24,8 @@ def export_run(run: Run, choice: ContextChoice) -> tuple[Evaluation, dict[str, b
 
     Raises NotExportable where a policy is no plain function of the observation.
     """
-    traced = run.evaluator.policies(run.algorithm, choice)
-    acting = run.evaluator.policies(run.algorithm, choice)
+    traced = run.evaluator.policies(run.tested.now(), choice)
+    acting = run.evaluator.policies(run.tested.now(), choice)
     groups = [(tasks, True, policy) for tasks, policy in traced.adapted]
     groups.append((tuple(run.split.test), False, traced.unadapted))
     twins = [*(policy for _, policy in acting.adapted), acting.unadapted]
@@ -32,9 +33,9 @@ def export_run(run: Run, choice: ContextChoice) -> tuple[Evaluation, dict[str, b
     for (tasks, adapted, policy), twin in zip(groups, twins, strict=True):
         file = PolicyFile(run.config.seed, choice.source, choice.size, tasks, adapted)
         shape = (len(tasks), EPISODES, run.family.observation_size)
-        contents[file.path] = to_onnx(policy, shape, run.device)
+        contents[file.path] = to_onnx(policy, shape, PROCESSOR)
         exported = load_policy(contents[file.path], run.family, len(tasks), run.folder / file.path)
-        original = as_act(run.algorithm, twin, run.family, run.device)
+        original = as_act(run.algorithm, twin, run.family, PROCESSOR)
         outcomes.append(_rolled_out(run.family, tasks, held_against(original, exported)))
     *of_adapted, unadapted = outcomes
     return combined(choice, of_adapted, unadapted), contents

@@ -88,7 +88,9 @@ def _rows_of(run: Run, exported: bool) -> pd.DataFrame:
     """The rows that `submit` would make of the run."""
     rows = []
     for choice in run.config.contexts:
-        evaluation = export_run(run, choice)[0] if exported else run.evaluator.evaluate(run.algorithm, choice)
+        evaluation = (
+            export_run(run, choice)[0] if exported else run.evaluator.evaluate(run.tested.now(), choice)
+        )
         rows += run.score(evaluation, run.settings)
     return as_frame(rows)
 
