@@ -93,9 +93,11 @@ class _NotedOperations(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        shapes = [tuple(one.shape) for one in args if isinstance(one, Tensor)]
-        numbers = [one for one in args if isinstance(one, int | float)]
-        self.found.append((getattr(func, "__name__", ""), *shapes, *numbers))
+        name = getattr(func, "__name__", "")
+        if name != "__get__":  # attributes are read, also by checks of shapes, in any order
+            shapes = [tuple(one.shape) for one in args if isinstance(one, Tensor)]
+            numbers = [one for one in args if isinstance(one, int | float)]
+            self.found.append((name, *shapes, *numbers))
         return func(*args, **(kwargs or {}))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
-from benchmark.families.turning import plane_turn, torso_turn
+from benchmark.families.turning import plane_turn, torso_turn, unit
 
 INITIAL_POSITION = (0.0, 0.0, 0.75, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
 """Torso position (3) and orientation (4), then hip and ankle of each leg (8), as in the body's `init_qpos`."""
@@ -38,7 +38,7 @@ class Ant(BodyFamily):
         """qpos = init + U(-0.1, 0.1), its quaternion of length one again; qvel = 0.1 N(0, 1)."""
         model = _model()
         qpos = np.array(INITIAL_POSITION) + random.uniform(-0.1, 0.1, model.nq)
-        qpos[3:7] /= np.linalg.norm(qpos[3:7])
+        qpos[3:7] = unit(qpos[3:7])
         return qpos, 0.1 * random.standard_normal(model.nv)
 
     def torso_position(self, qpos: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
-from benchmark.families.turning import torso_turn
+from benchmark.families.turning import torso_turn, unit
 
 CONTROL_RANGE = 0.4
 HEALTHY_HEIGHT = (1.0, 2.0)
@@ -68,7 +68,7 @@ class HumanoidDirection(BodyFamily):
         """qpos and qvel = init + U(-0.01, 0.01), the quaternion of length one again."""
         model = _model()
         qpos = np.asarray(model.qpos0) + random.uniform(-0.01, 0.01, model.nq)
-        qpos[3:7] /= np.linalg.norm(qpos[3:7])
+        qpos[3:7] = unit(qpos[3:7])
         return qpos, random.uniform(-0.01, 0.01, model.nv)
 
     def torso_position(self, qpos: Array) -> Array:

@@ -10,9 +10,21 @@ feet. Under a sphere, as the humanoid's feet are, the pyramid stands along the w
 little from side to side: there the frames are nearly one task, no more.
 """
 
+import math
+
 import numpy as np
 
 from benchmark.families.family import Array
+
+
+def unit(quaternion: Array) -> Array:
+    """The quaternion (4,) divided by its length.
+
+    The length is summed here, term by term: a library's sum depends on the processor in its last bit, and an initial
+    state that differs there is soon another episode.
+    """
+    w, x, y, z = map(float, quaternion)
+    return quaternion / math.sqrt(w * w + x * x + y * y + z * z)
 
 
 def plane_turn(angle: float) -> Array:

@@ -13,7 +13,7 @@ from benchmark import families
 from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription
 from benchmark.contract import ALL_CHECKS, checks, run_checks
 from benchmark.contract.checks import Broken, Subject
-from benchmark.contract.devices import runs_on_any_device
+from benchmark.contract.devices import fixed_steps_are_the_same, runs_on_any_device
 from benchmark.registry import BUILT_IN, build_config, find_algorithm
 
 TINY: dict[str, dict[str, Any]] = {
@@ -86,6 +86,7 @@ class Faulty(Algorithm):
     """Clones a linear policy and scales it by the context; breaks one promise at a time."""
 
     name, Config = "faulty", Config
+    fixed_steps = True
 
     def __init__(
         self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator
@@ -105,6 +106,8 @@ class Faulty(Algorithm):
         self.weight = self.weight - rate * (batch.observations.mT @ error).mean(0) / 32
         if self.fault == "draws":
             self.weight = self.weight + 1e-3 * torch.randn(self.weight.shape, generator=NOISE)
+        if self.fault == "every-second" and self.steps % 2:
+            self.weight = self.weight * 0.999
         self.steps += 1
         return {"loss": loss * float("nan") if self.fault == "nan" else loss}
 
@@ -169,6 +172,7 @@ FAULTS = [
     ("loads", checks.refuses_what_does_not_fit),
     ("processor", runs_on_any_device),
     ("waits", runs_on_any_device),
+    ("every-second", fixed_steps_are_the_same),
 ]
 
 
