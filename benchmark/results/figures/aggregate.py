@@ -53,7 +53,7 @@ def _everywhere(
     for algorithm, by_family in methods.items():
         absent = [name for name in families if name not in by_family]
         if absent:
-            parts.append(remark(panel, f"{algorithm}: not one result each on {', '.join(absent)}"))
+            parts.append(remark(panel, f"{algorithm}: no result, or several, on {', '.join(absent)}"))
             continue
         matrices = [score_matrix(by_family[name].rows) for name in families]
         found = average([estimate(matrix, statistic) for matrix in matrices])

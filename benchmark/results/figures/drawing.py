@@ -43,6 +43,8 @@ OTHER_LINES: dict[str, tuple[str, dict[str, Any]]] = {
     "reference": ("reference", {"linestyle": (0, (1, 3)), "linewidth": 0.7}),
 }
 """Kinds of lines that are not a series: their name in the legend, and how they are drawn."""
+CLOSE = 0.12
+"""Share of a panel's height within which a label would touch the next one's line, and is put under its own."""
 AT_A_PLACE: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 9, "markeredgewidth": 1.2}
 """How a published value is drawn on an axis of names."""
 Looks: TypeAlias = tuple[Mapping[str, Look], Mapping[str, str]]
@@ -184,8 +186,12 @@ def _line(
 
 def _marks(axis: Axes, part: pd.DataFrame, places: Mapping[str, int], colours: Mapping[str, str]) -> None:
     """Published values and references: at their place on an axis of names, else across the panel with a label."""
-    across = part[part["kind"].isin(list(OTHER_LINES)) & part["y"].notna() & (part["x"] == "")]
-    for number, (_, row) in enumerate(across.sort_values("y").iterrows()):
+    across = part[part["kind"].isin(list(OTHER_LINES)) & part["y"].notna() & (part["x"] == "")].sort_values(
+        "y"
+    )
+    edges = [*axis.get_ylim(), *across["y"]]
+    under = (across["y"].diff(-1) > -CLOSE * (max(edges) - min(edges))).tolist()
+    for number, (_, row) in enumerate(across.iterrows()):
         colour = colours.get(row["algorithm"], GREY)
         axis.axhline(row["y"], color=colour, zorder=1, **OTHER_LINES[row["kind"]][1])
         right = number % 2 == 0
@@ -193,8 +199,9 @@ def _marks(axis: Axes, part: pd.DataFrame, places: Mapping[str, int], colours: M
             row["series"] if row["kind"] == "reference" else f"{row['kind']} {row['y']:g}".replace("-", MINUS)
         )
         axis.annotate(
-            text, (0.99 if right else 0.03, row["y"]), xycoords=("axes fraction", "data"), xytext=(0, 1),
-            textcoords="offset points", ha="right" if right else "left", fontsize=SMALL, color=colour,
+            text, (0.99 if right else 0.03, row["y"]), xycoords=("axes fraction", "data"),
+            xytext=(0, -1.5 if under[number] else 1), textcoords="offset points",
+            ha="right" if right else "left", va="top" if under[number] else "bottom", fontsize=SMALL, color=colour,
             path_effects=[withStroke(linewidth=1.5, foreground="white")], in_layout=False,
         )  # fmt: skip
     for _, row in part[(part["x"] != "") & (part["kind"] == "published")].iterrows():
