@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
-from benchmark.families.turning import plane_turn, torso_turn, unit
+from benchmark.families.turning import headings, plane_turn, torso_turn, unit
 
 INITIAL_POSITION = (0.0, 0.0, 0.75, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
 """Torso position (3) and orientation (4), then hip and ankle of each leg (8), as in the body's `init_qpos`."""
@@ -78,9 +78,8 @@ class AntDirection(Ant):
     def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
         """Speed along the heading, from torso positions, minus 0.5 |a|^2, plus 1 for not having fallen."""
         velocity = (after.torso[..., :2] - before.torso[..., :2]) / self.control_step
-        heading = np.stack([np.cos(parameters), np.sin(parameters)], axis=-1)
         effort = np.square(actions).sum(-1)
-        return np.asarray((velocity * heading).sum(-1) - 0.5 * effort + 1.0)
+        return np.asarray((velocity * headings(parameters)).sum(-1) - 0.5 * effort + 1.0)
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
         """The torso's height has left [0.2, 1.0] m."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.families.family import Array, BodyFamily, Split, State, holding_out, read_body
-from benchmark.families.turning import torso_turn, unit
+from benchmark.families.turning import headings, torso_turn, unit
 
 CONTROL_RANGE = 0.4
 HEALTHY_HEIGHT = (1.0, 2.0)
@@ -87,8 +87,7 @@ class HumanoidDirection(BodyFamily):
     def reward(self, parameters: Array, before: State, actions: Array, after: State) -> Array:
         """Speed of the torso along the heading, plus 2 for not having fallen, minus 0.1 |a|^2."""
         velocity = (after.qpos[..., :2] - before.qpos[..., :2]) / self.control_step
-        heading = np.stack([np.cos(parameters), np.sin(parameters)], axis=-1)
-        return np.asarray((velocity * heading).sum(-1) + 2.0 - 0.1 * np.square(actions).sum(-1))
+        return np.asarray((velocity * headings(parameters)).sum(-1) + 2.0 - 0.1 * np.square(actions).sum(-1))
 
     def terminated(self, after: State) -> NDArray[np.bool_]:
         """The torso's height has left [1.0, 2.0] m."""

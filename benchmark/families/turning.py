@@ -17,6 +17,15 @@ import numpy as np
 from benchmark.families.family import Array
 
 
+def headings(angles: Array) -> Array:
+    """(cos, sin) of each angle (...,) as (..., 2).
+
+    From the C library: NumPy's depend on the processor in the last bit.
+    """
+    flat = [(math.cos(angle), math.sin(angle)) for angle in np.ravel(angles)]
+    return np.array(flat).reshape(*np.shape(angles), 2)
+
+
 def unit(quaternion: Array) -> Array:
     """The quaternion (4,) divided by its length.
 
@@ -29,7 +38,8 @@ def unit(quaternion: Array) -> Array:
 
 def plane_turn(angle: float) -> Array:
     """Matrix R (2, 2) with which places (x, y) R are the places turned about the origin by minus `angle`."""
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    cos, sin = math.cos(angle), math.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
 
 
 def torso_turn(angle: float, size: int, orientation: int, velocity: int) -> Array:
@@ -40,7 +50,7 @@ def torso_turn(angle: float, size: int, orientation: int, velocity: int) -> Arra
     there is a cut: on its two sides a world has nearly the same orientation in quaternions of opposite signs.
     """
     half = -(np.pi - (np.pi - angle) % (2 * np.pi)) / 2
-    cos, sin = np.cos(half), np.sin(half)
+    cos, sin = math.cos(half), math.sin(half)
     matrix = np.eye(size)
     matrix[orientation : orientation + 4, orientation : orientation + 4] = [
         [cos, 0, 0, sin],
