@@ -24,7 +24,7 @@ class Tested:
     ) -> None:  # fmt: skip
         """`trained` is on `device` and draws from `random`; `build` makes another instance of it."""
         self._trained, self._build = trained, build
-        self._apart = device != PROCESSOR
+        self._apart = device.type != PROCESSOR.type
         self.random = torch_stream(0, "test") if self._apart else random
         """What the method that is tested draws from."""
         self._copy = self.build(settings) if self._apart else trained

@@ -24,8 +24,8 @@ def export_run(run: Run, choice: ContextChoice) -> tuple[Evaluation, dict[str, b
 
     Raises NotExportable where a policy is no plain function of the observation.
     """
-    traced = run.evaluator.policies(run.tested.now(), choice)
-    acting = run.evaluator.policies(run.tested.now(), choice)
+    tested = run.tested.now()
+    traced, acting = (run.evaluator.policies(tested, choice) for _ in range(2))
     groups = [(tasks, True, policy) for tasks, policy in traced.adapted]
     groups.append((tuple(run.split.test), False, traced.unadapted))
     twins = [*(policy for _, policy in acting.adapted), acting.unadapted]
@@ -35,7 +35,7 @@ def export_run(run: Run, choice: ContextChoice) -> tuple[Evaluation, dict[str, b
         shape = (len(tasks), EPISODES, run.family.observation_size)
         contents[file.path] = to_onnx(policy, shape, PROCESSOR)
         exported = load_policy(contents[file.path], run.family, len(tasks), run.folder / file.path)
-        original = as_act(run.algorithm, twin, run.family, PROCESSOR)
+        original = as_act(tested, twin, run.family, PROCESSOR)
         outcomes.append(_rolled_out(run.family, tasks, held_against(original, exported)))
     *of_adapted, unadapted = outcomes
     return combined(choice, of_adapted, unadapted), contents
