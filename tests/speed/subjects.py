@@ -20,6 +20,7 @@ from benchmark.evaluation import Evaluator
 from benchmark.families.stepping import cores
 from benchmark.protocol import ContextChoice
 from benchmark.randomness import numpy_stream, torch_stream
+from benchmark.recorded_steps import step_maker
 from benchmark.registry import find_algorithm
 from macaw.algorithm import Macaw, MacawConfig
 from macaw.optimizer import Adam
@@ -130,6 +131,23 @@ def step(name: str, **settings: Any) -> Subject:
     algorithm = kind(kind.Config(**settings), PAPER, CPU, torch_stream(0, "speed"))
     sampler = Sampler(made_up_data(), range(35), 0.99, CPU, torch_stream(0, "speed data"))
     return Subject(lambda: algorithm.update(sampler), 1, "steps")
+
+
+def gpu_steps(name: str, recorded: bool) -> Subject:
+    """Steps of a method on a GPU at the published sizes, recorded and replayed, or one operation at a time."""
+    device, steps = torch.device("cuda"), 200 if recorded else 20
+    generators = [torch_stream(0, "speed", device=device), torch_stream(0, "speed data", device=device)]
+    kind = find_algorithm(name)
+    algorithm = kind(kind.Config(), PAPER, device, generators[0])
+    sampler = Sampler(made_up_data(), range(35), 0.99, device, generators[1])
+    make_step = step_maker(algorithm, sampler, generators, device)
+
+    def call() -> None:
+        for step in range(steps):
+            make_step(step) if recorded else algorithm.update(sampler)
+        torch.cuda.synchronize()
+
+    return Subject(call, steps, "steps")
 
 
 def matrix_product() -> Subject:

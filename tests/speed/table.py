@@ -1,6 +1,7 @@
 """The speed table: measures every subject on this machine and writes leaderboard/speed.csv. Run on an idle machine.
 
-python -m tests.speed.table
+python -m tests.speed.table          everything on the processor
+python -m tests.speed.table --gpu    training steps on a GPU, into leaderboard/speed-gpu.csv
 """
 
 import csv
@@ -58,15 +59,37 @@ def help_seconds() -> float:
     return statistics.median(measured)
 
 
-def measure() -> list[dict[str, str]]:
-    """Rows of the table: what, value, unit, target, and whether it is met."""
-    rows: list[dict[str, str]] = []
+Rows = list[dict[str, str]]
+"""Of the table: what, value, unit, target, and whether it is met."""
+
+
+def adder(rows: Rows) -> Callable[..., None]:
+    """A function that adds a row."""
 
     def row(what: str, value: float, unit: str, target: float | None, least: bool = True) -> None:
         met = "" if target is None else "yes" if (value >= target if least else value <= target) else "no"
         shown = "" if target is None else f"{'>=' if least else '<='} {target:g}"
         rows.append({"what": what, "value": f"{value:.4g}", "unit": unit, "target": shown, "met": met})
 
+    return row
+
+
+def measure_gpu() -> Rows:
+    """Training steps on a GPU."""
+    rows: Rows = []
+    row = adder(rows)
+    for name in FEWEST:
+        recorded = rate(lambda name=name: subjects.gpu_steps(name, True))  # type: ignore[misc]
+        row(f"{name}, steps at the published sizes", recorded, "steps/s", 900 if name == "macaw" else None)
+        written = rate(lambda name=name: subjects.gpu_steps(name, False))  # type: ignore[misc]
+        row(f"{name}, the same one operation at a time", written, "steps/s", None)
+    return rows
+
+
+def measure() -> Rows:
+    """Everything on the processor."""
+    rows: Rows = []
+    row = adder(rows)
     raw = subjects.raw_physics
     row("raw mj_step, half-cheetah, all cores", rate(raw), "env steps/s", None)
     row("evaluation with MACAW's policy, 200 lanes", ratio(subjects.evaluation, raw), "of raw mj_step", 0.6)
@@ -92,12 +115,21 @@ def measure() -> list[dict[str, str]]:
     return rows
 
 
+def machine(gpu: bool) -> str:
+    """What it was measured on."""
+    if gpu:
+        return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    processor = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()}, {cores()} cores, {processor}, torch {torch.__version__}"
+
+
 def main() -> None:
     """Measure, print, write the CSV."""
-    rows = measure()
-    processor = torch.backends.cpu.get_cpu_capability()
-    machine = f"{platform.machine()}, {cores()} cores, {processor}, torch {torch.__version__}"
-    table = Table(title=f"speed on {machine}")
+    gpu = "--gpu" in sys.argv[1:]
+    if gpu and not torch.cuda.is_available():
+        sys.exit("there is no CUDA device here")
+    rows = measure_gpu() if gpu else measure()
+    table = Table(title=f"speed on {machine(gpu)}")
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, [*rows[0], "machine"], lineterminator="\n")
     writer.writeheader()
@@ -105,8 +137,8 @@ def main() -> None:
         table.add_column(heading)
     for row in rows:
         table.add_row(*row.values())
-        writer.writerow({**row, "machine": machine})
-    write_text(LEADERBOARD / "speed.csv", buffer.getvalue())
+        writer.writerow({**row, "machine": machine(gpu)})
+    write_text(LEADERBOARD / ("speed-gpu.csv" if gpu else "speed.csv"), buffer.getvalue())
     Console().print(table)
 
 
