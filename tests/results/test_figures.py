@@ -85,6 +85,12 @@ def test_figure_3_has_the_mean_and_interval_of_the_seeds_at_every_step(tmp_path:
     assert remarks(table, "ant-dir") == ["no runs of macaw, pearl, multitask-awr, meta-bc"]
 
 
+def test_ticks_of_a_curve_within_one_decade_are_numbers(tmp_path: Path) -> None:
+    list(regenerate.regenerate(read_board(board(tmp_path, *SEEDS)), ["figure-3"]))
+    for path in (tmp_path / "board" / "figures").glob("*.svg"):
+        assert "mathdefault" not in path.read_text(), f"{path.name} shows a tick's markup"
+
+
 def test_published_values_are_told_from_older_runs_and_never_stand_in_for_runs(tmp_path: Path) -> None:
     table = paper.figure_3(read_board(tmp_path))
     exact = drawn(table, "published").set_index("algorithm")["y"].to_dict()

@@ -1,5 +1,6 @@
 """Draws a figure from its table. Files are the same byte for byte: no dates, fixed identifiers, the shipped font."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.style import context
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from benchmark.files import replacing
 from benchmark.results.figures.figure import Figure
@@ -126,9 +127,18 @@ def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Lo
     axis.yaxis.set_major_locator(MaxNLocator(5))
     if not places:
         axis.xaxis.set_major_formatter(FuncFormatter(_short))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        if axis.get_xscale() == "log" and len(lines) and not _spans_a_decade(part):
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     if not lines:
         axis.set_xticks([])
         axis.xaxis.set_minor_locator(NullLocator())
+
+
+def _spans_a_decade(part: pd.DataFrame) -> bool:
+    """Whether the lines run from one power of ten beyond the next one, so that both have a tick."""
+    xs = part.loc[part["kind"] == "line", "x"].astype(float)
+    return math.floor(math.log10(xs.max())) > math.ceil(math.log10(xs.min()))
 
 
 def _title(axis: Axes, name: str, part: pd.DataFrame) -> None:
