@@ -45,7 +45,7 @@ def describe(name: str) -> FamilyDescription:
 
 def subject(algorithm: str, family: str) -> Subject:
     kind = find_algorithm(algorithm)
-    return Subject(kind, build_config(kind, TINY[algorithm]), describe(family))
+    return Subject(kind, build_config(kind, TINY[algorithm]), describe(family), falling_steps=30)
 
 
 @pytest.mark.parametrize("family", families.FAMILIES)
