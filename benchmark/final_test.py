@@ -58,15 +58,17 @@ class EarlierTests:
 
 def final_evaluations(
     algorithm: Algorithm, settings: AlgorithmConfig, evaluator: Evaluator, contexts: Sequence[ContextChoice],
-    online: bool, build: Build,
+    online: bool, build: Build, known: Sequence[Evaluation] = (),
 ) -> Iterator[tuple[AlgorithmConfig, Evaluation]]:  # fmt: skip
     """Evaluations with the settings they were made with: the run's own first, then those of `further_tests`.
 
-    With `online` also after learning on in the test tasks, from the protocol's own context.
+    With `online` also after learning on in the test tasks, from the protocol's own context. Evaluations of the same
+    network with the run's own settings that are `known` are not made again.
     """
+    there = {one.choice: one for one in known}
     offline = [choice for choice in contexts if not (online and choice == CONTEXT)]
     for choice in offline:
-        yield settings, evaluator.evaluate(algorithm, choice)
+        yield settings, there[choice] if choice in there else evaluator.evaluate(algorithm, choice)
     if online:
         for evaluation in fine_tuned_evaluations(algorithm, evaluator):
             yield settings, evaluation

@@ -95,6 +95,8 @@ class Run:
         self.timing: list[dict[str, float]] = []
         self.checkpoints = Checkpoints(folder / "checkpoint", self.identity())
         self.earlier = EarlierTests()
+        self.known: dict[int, Evaluation] = {}
+        """The curve's last evaluation, by its step."""
 
     def _build(self, settings: AlgorithmConfig, device: torch.device, random: torch.Generator) -> Algorithm:
         description = FamilyDescription(
@@ -267,6 +269,7 @@ class Run:
         self._check_finite()
         row: dict[str, float] = {"step": self.step}
         evaluation = self.evaluator.evaluate(self.tested.now(), self.config.contexts[0])
+        self.known = {self.step: evaluation}
         scored = self.score(evaluation, self.settings)
         for column in ("adapted_return", "unadapted_return", "score"):
             row[column] = sum(getattr(one, column) for one in scored) / len(scored)
@@ -315,9 +318,11 @@ class Run:
         if self.step % self.config.evaluate_every:
             self._write_curves([self._curve_row()])
         tested = self.tested.now()
+        known = [self.known[self.step]] if self.step in self.known else []
         tests = final_evaluations(
-            tested, self.settings, self.evaluator, self.config.contexts, self.config.online, self.tested.build
-        )
+            tested, self.settings, self.evaluator, self.config.contexts, self.config.online,
+            self.tested.build, known,
+        )  # fmt: skip
         rows = [row for settings, evaluation in tests for row in self.score(evaluation, settings)]
         informed = informed_table(tested, self.family, self.split.train, self.references)
         frame = as_frame(rows)
