@@ -10,9 +10,9 @@ trained from the fixed data as in Mitchell et al., ICML 2021, who did not releas
     L_pi   = mean(log pi - min Q) + 1e-3 mean(mu^2) + 1e-3 mean(log_std^2)
 
 The KL is summed over the sampled tasks, as the authors' program does; all else is a mean. z is detached for V and pi.
-With `behaviour_weight` w > 0 the actor's loss becomes mean(log pi - min Q) / mean|min Q| + w MSE(tanh mu, a) (Fujimoto
-and Gu, "A Minimalist Approach to Offline Reinforcement Learning", 2021): plain offline PEARL over-estimates the
-values of actions that are not in the data. At test the policy is deterministic and z is the posterior's mean; the
+With `behaviour_weight` w > 0 the first term of L_pi becomes mean(log pi - min Q) / mean|min Q| + w MSE(tanh mu, a)
+(Fujimoto and Gu, "A Minimalist Approach to Offline Reinforcement Learning", 2021): plain offline PEARL over-estimates
+the values of actions that are not in the data. At test the policy is deterministic and z is the posterior's mean; the
 `online` context is gathered with z from the prior first, then from the posterior.
 """
 

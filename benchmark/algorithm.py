@@ -178,16 +178,23 @@ class Algorithm:
     def __init__(
         self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator
     ) -> None:
-        """Build networks and optimizers on `device`; draw every random number from `random` (on `device`)."""
+        """Build networks and optimizers on `device`; draw every random number from `random` (on `device`).
+
+        Also those that layers of `torch.nn` begin with, which PyTorch draws from its global generator if left alone.
+        """
 
     def update(self, data: TrainingData) -> Metrics:
-        """One meta-training step."""
+        """One meta-training step, on `device`, without waiting for a number (no `.item()`, no `if loss > 0`).
+
+        Every metric that a step gives, all others give too. Batches are the method's own: it may change them.
+        """
         raise NotImplementedError
 
     def adapt(self, context: Transitions) -> Policy:
         """A policy for each task of the context, deterministic; an empty context gives the un-adapted one.
 
-        Must leave the method as it was: it is called in the middle of training.
+        Must leave the method and the context as they were: it is called in the middle of training. Tests are on the
+        processor, so here a method may wait for a number.
         """
         raise NotImplementedError
 

@@ -34,7 +34,7 @@ class Checkpoints:
         broken = not_finite(state)
         if broken:
             raise RunError(
-                f"{broken} is not finite at step {step}; nothing was saved. {self._what_stays()} "
+                f"{broken} is not finite at step {step}; nothing was saved. {self.what_stays()} "
                 "Lower the learning rate, or look at metrics.csv for where it began."
             )
         path = self.folder / f"step-{step:08d}.pt"
@@ -49,14 +49,15 @@ class Checkpoints:
             write_text(self._latest, json.dumps(manifest, indent=1))
         except (OSError, RuntimeError) as error:
             raise RunError(
-                f"the checkpoint of step {step} cannot be written to {self.folder}: {error}. {self._what_stays()} "
+                f"the checkpoint of step {step} cannot be written to {self.folder}: {error}. {self.what_stays()} "
                 "Free some space, then go on with --resume."
             ) from error
         for old in self.folder.glob("step-*.pt"):
             if old != path:
                 old.unlink()
 
-    def _what_stays(self) -> str:
+    def what_stays(self) -> str:
+        """A sentence: which checkpoint there is."""
         if not self._latest.exists():
             return "There is no earlier checkpoint."
         return f"The checkpoint of step {json.loads(self._latest.read_text())['step']} stays."

@@ -190,7 +190,7 @@ def check(options: argparse.Namespace) -> None:
     from benchmark import families as known
     from benchmark.algorithm import FamilyDescription
     from benchmark.contract import run_checks
-    from benchmark.contract.checks import Subject
+    from benchmark.contract.subject import Subject
     from benchmark.errors import AlgorithmError
     from benchmark.registry import build_config, find_algorithm, parse_settings
 

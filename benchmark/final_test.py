@@ -94,7 +94,7 @@ def informed_table(
     the processor.
     """
     slots = torch.arange(len(train_tasks))
-    policy = calls.call(f"{algorithm.name}.informed", lambda: algorithm.informed(slots))
+    policy = calls.informed(algorithm, slots)
     if policy is None:
         return None
     act = as_act(algorithm, policy, family, PROCESSOR)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark import calls
-from benchmark.algorithm import Algorithm, LifePart, Policy, Transitions
+from benchmark.algorithm import Algorithm, FineTuner, LifePart, Transitions
 from benchmark.errors import AlgorithmError
 from benchmark.evaluation import Evaluation, Evaluator, as_act
 from benchmark.protocol import ContextChoice, episodes_as_transitions
@@ -85,6 +85,22 @@ class Gathered:
         return torch.randint(2**62, shape, generator=self._random, device=self._random.device)
 
 
+def new_fine_tuner(algorithm: Algorithm, evaluator: Evaluator) -> FineTuner:
+    """The method adapted to random actions in all test tasks; raises AlgorithmError where it does not learn online."""
+    learner = calls.fine_tuner(algorithm, evaluator.context(CONTEXT))
+    if learner is None:
+        raise AlgorithmError(
+            f"{algorithm.name} does not learn online: its fine_tuner gives None. Run it by the standard protocol."
+        )
+    return learner
+
+
+def check_learns_online(algorithm: Algorithm, evaluator: Evaluator) -> None:
+    """Raises AlgorithmError where the method has no fine-tuner; the algorithm is left as it was."""
+    with evaluator.own_randomness("online-finetune"):
+        new_fine_tuner(algorithm, evaluator)
+
+
 def fine_tuned_evaluations(
     algorithm: Algorithm, evaluator: Evaluator, measured_at: Sequence[int] = MEASURED_AT,
     burn_in_rounds: int = BURN_IN_ROUNDS,
@@ -94,11 +110,7 @@ def fine_tuned_evaluations(
     Raises AlgorithmError where the method does not learn online.
     """
     with evaluator.own_randomness("online-finetune"):
-        learner = calls.fine_tuner(algorithm, evaluator.context(CONTEXT))
-        if learner is None:
-            raise AlgorithmError(
-                f"{algorithm.name} does not learn online: its fine_tuner gives None. Run it by the standard protocol."
-            )
+        learner = new_fine_tuner(algorithm, evaluator)
         family = evaluator.family
         last = math.ceil(measured_at[-1] / family.horizon)
         gathered = Gathered(len(evaluator.tasks), (last + 1) * family.horizon, evaluator.random)
@@ -106,22 +118,23 @@ def fine_tuned_evaluations(
         for steps in measured_at:
             while rounds * family.horizon < steps:
                 rounds += 1
-                _gather_round(evaluator, algorithm, learner.explore(), gathered, rounds)
+                _gather_round(evaluator, algorithm, learner, gathered, rounds)
                 if rounds >= burn_in_rounds:
-                    calls.call(f"learning of {algorithm.name}'s fine_tuner", lambda: learner.learn(gathered))
-            found.append(evaluator.evaluate_policy(algorithm, learner.policy(), CONTEXT, steps))
+                    calls.learn(algorithm, learner, gathered)
+            policy = calls.learned(algorithm, learner)
+            found.append(evaluator.evaluate_policy(algorithm, policy, CONTEXT, steps))
         return found
 
 
 def _gather_round(
-    evaluator: Evaluator, algorithm: Algorithm, policy: Policy, gathered: Gathered, number: int
+    evaluator: Evaluator, algorithm: Algorithm, learner: FineTuner, gathered: Gathered, number: int
 ) -> None:
     """Whole episodes in each task, until it has a horizon of steps for each of the rounds so far (`number`, from 1)."""
     family, episode = evaluator.family, 0
-    act = as_act(algorithm, policy, family, evaluator.device)
     while missing := [slot for slot, steps in enumerate(gathered.counts) if steps < number * family.horizon]:
         tasks = [evaluator.tasks[slot] for slot in missing]
         stream = ("online-finetune", number, episode)
+        act = as_act(algorithm, calls.exploring(algorithm, learner), family, evaluator.device)
         episodes = record_episodes(family, tasks, _of_some(act, missing, gathered.tasks), 1, stream)
         for slot, part in zip(missing, episodes_as_transitions(episodes, evaluator.discount), strict=True):
             gathered.add(slot, evaluator.as_seen(part))

@@ -68,7 +68,7 @@ class ContextChoice:
         """The same choice; where the agent gathers the context, its size in whole episodes of that many steps."""
         if self.source != "online":
             return self
-        return ContextChoice(self.source, math.ceil(self.size / horizon) * horizon)
+        return ContextChoice(self.source, -(-self.size // horizon) * horizon)
 
 
 def other_task(family: Family, task: int) -> int:

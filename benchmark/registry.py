@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmark import calls
 from benchmark.algorithm import Algorithm, AlgorithmConfig
+from benchmark.calls import FOREIGN_ERRORS, where
 from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
 
 METHODS = {
@@ -38,6 +40,8 @@ def find_algorithm(specification: str) -> type[Algorithm]:
     Raises UnknownNameError for an unknown name, AlgorithmError for one that cannot be imported or lacks a method.
     """
     target = BUILT_IN.get(specification, specification)
+    if target.endswith(".py"):
+        raise AlgorithmError(f"which class of {target}? Write --algo {target}:TheClassInIt.")
     if ":" not in target:
         raise UnknownNameError(
             "algorithm", specification, [*BUILT_IN, "module:Class", "path/to/file.py:Class"]
@@ -47,9 +51,9 @@ def find_algorithm(specification: str) -> type[Algorithm]:
         module = _load_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
     except AlgorithmError:
         raise
-    except Exception as error:  # noqa: BLE001 - importing someone's file runs someone's code
+    except FOREIGN_ERRORS as error:  # importing someone's file runs someone's code
         raise AlgorithmError(
-            f"{source} cannot be imported: {type(error).__name__}: {error}. "
+            f"{source} cannot be imported: {type(error).__name__}{where(error)}: {error}. "
             "Give a built-in name, an importable module:Class, or path/to/file.py:Class."
         ) from error
     found = getattr(module, class_name, None)
@@ -66,8 +70,10 @@ def _load_file(path: Path) -> types.ModuleType:
     if specification is None or specification.loader is None:
         raise AlgorithmError(f"{path.resolve()} is not a Python file.")
     module = importlib.util.module_from_spec(specification)
-    # dataclasses and typing look a class's module up by its name
+    # dataclasses and typing look a class's module up by its name, and the file may import its neighbours
     sys.modules[name] = module
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)
     specification.loader.exec_module(module)
     return module
 
@@ -94,13 +100,14 @@ def _check_name(found: type[Algorithm], specification: str) -> None:
     built_in = f"{found.__module__}:{found.__name__}" in BUILT_IN.values()
     if "name" not in vars(found):
         found.name = found.__name__.lower()
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", str(found.name)) or (
-        found.name in BUILT_IN and not built_in
-    ):
+    fits = isinstance(found.name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", found.name)
+    if not fits or (found.name in BUILT_IN and not built_in):
         raise AlgorithmError(
             f"{specification} has the name '{found.name}'; choose one of letters, digits, - and _ that no built-in "
             f"algorithm has ({', '.join(BUILT_IN)})."
         )
+    if type(found.version) is not int:
+        raise AlgorithmError(f"{specification} has the version {found.version!r}; it must be a whole number.")
 
 
 def _check_config_class(found: type[Algorithm], specification: str) -> None:
@@ -111,15 +118,16 @@ def _check_config_class(found: type[Algorithm], specification: str) -> None:
         raise AlgorithmError(
             f"{specification}.Config must be a frozen dataclass that inherits from benchmark.algorithm.AlgorithmConfig."
         )
-    for name, hint in typing.get_type_hints(config).items():
+    hints = calls.call(f"{specification}.Config", lambda: typing.get_type_hints(config))
+    for name, hint in hints.items():
         if hint not in (bool, int, float, str) and typing.get_origin(hint) not in (Literal, tuple):
             raise AlgorithmError(
-                f"{specification}.Config.{name} has the type {hint}; it takes bool, int, float, str, Literal or tuple."
+                f"{specification}.Config.{name} has the type {hint}; it takes bool, int, float, str, Literal, or tuple "
+                "with the types in it, as tuple[int, ...]."
             )
-    try:
-        config()
-    except (TypeError, ValueError) as error:
-        raise AlgorithmError(f"{specification}.Config cannot be built from its defaults: {error}") from error
+    calls.call(f"building {specification}.Config from its defaults", config)
+    for changes in (*found.further_tests, found.online_settings):
+        build_config(found, changes)
 
 
 def build_config(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> AlgorithmConfig:
@@ -134,8 +142,10 @@ def build_config(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> Alg
     typed = {key: _typed(key, value, hints[key]) for key, value in settings.items()}
     try:
         config = algorithm.Config(**typed)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"configuration of {algorithm.name}: {error}") from error
+    except Exception as error:  # noqa: BLE001 - someone's own checks may raise anything
+        raise ConfigError(
+            f"configuration of {algorithm.name}: {str(error) or type(error).__name__}"
+        ) from error
     if not 0.0 <= config.discount <= 1.0:
         raise ConfigError(
             f"configuration of {algorithm.name}: discount = {config.discount} is not within 0 and 1."
@@ -164,10 +174,21 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
         if value not in choices:
             raise ConfigError(f"{key} = {value!r} is not one of {', '.join(map(repr, choices))}.")
         return value
-    if origin is tuple and isinstance(value, list):
-        return tuple(_typed(key, item, choices[0]) for item in value)
+    if origin is tuple:
+        return _typed_tuple(key, value, choices)
     if hint is float and type(value) is int:
         return float(value)
     if isinstance(hint, type) and type(value) is not hint:
         raise ConfigError(f"{key} = {value!r} has the wrong type: it takes a {hint.__name__}.")
     return value
+
+
+def _typed_tuple(key: str, value: Any, types_in_it: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A list or tuple as a tuple with values of these types, the last of which may be `...`, for any number."""
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{key} = {value!r} has the wrong type: it takes a list, such as [{value!r}].")
+    any_number = types_in_it[-1:] == (...,)
+    hints = types_in_it[:1] * len(value) if any_number else types_in_it
+    if len(hints) != len(value):
+        raise ConfigError(f"{key} = {value!r} has {len(value)} values; it takes {len(hints)}.")
+    return tuple(_typed(key, item, hint) for item, hint in zip(value, hints, strict=True))

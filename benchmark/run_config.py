@@ -73,6 +73,7 @@ class RunConfig:
         """The device; raises ConfigError if there is none of that name here."""
         try:
             device = torch.device(self.device)
+            torch.Generator(device)
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0]

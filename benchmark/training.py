@@ -27,13 +27,13 @@ from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import References
 from benchmark.data.sampler import Sampler
-from benchmark.errors import RunError
+from benchmark.errors import AlgorithmError, RunError
 from benchmark.evaluation import Evaluation, Evaluator
 from benchmark.files import write_text
 from benchmark.final_test import EarlierTests, final_evaluations, informed_table
 from benchmark.interruption import Interrupted, noticed_signals
 from benchmark.memory import peak_memory_mib
-from benchmark.online_finetuning import CONTEXT
+from benchmark.online_finetuning import CONTEXT, check_learns_online
 from benchmark.protocol import PROTOCOL_VERSION, OpenData
 from benchmark.randomness import torch_stream
 from benchmark.recorded_steps import step_maker
@@ -73,16 +73,15 @@ class Run:
         self.kind = find_algorithm(config.algorithm)
         check_protocol(self.kind, config.protocol)
         self.settings = build_config(self.kind, config.settings)
-        self.dataset: Dataset = open_data(config.tier)
         self.references: References = references(self.family.name)
         self.random = torch_stream(config.seed, "algorithm", device=self.device)
         self.data_random = torch_stream(config.seed, "data", device=self.device)
         self.algorithm = self._build(self.settings, self.device, self.random)
+        self.dataset: Dataset = open_data(config.tier)
         discount = self.settings.discount
         self.data = Sampler(
             self.dataset, self.split.train, discount, self.device, self.data_random,
-            self.family.observation_scale, lambda: open_data("random"),
-        )  # fmt: skip
+            self.family.observation_scale, lambda: open_data("random"))  # fmt: skip
         self.tested = Tested(self.algorithm, self.settings, self._build, self.device, self.random)
         self.evaluator = Evaluator(
             self.family, self.split.test, open_data, discount, PROCESSOR, self.tested.random
@@ -131,6 +130,8 @@ class Run:
         for choice in (*self.config.contexts, *further):
             if choice.source != "online":
                 self.evaluator.context(choice)
+        if self.config.online:
+            check_learns_online(self.tested.now(), self.evaluator)
         if self.checkpoints.exists():
             self._load(self.checkpoints.load(self.device))
         else:
@@ -246,18 +247,20 @@ class Run:
 
     def _one_step(self) -> None:
         metrics = self.make_step(self.step + 1)
-        known = [name for name in metrics if name in self.sums]
-        if known:
-            torch._foreach_add_([self.sums[name] for name in known], [metrics[name] for name in known])
-        self.sums |= {name: value.clone() for name, value in metrics.items() if name not in self.sums}
+        if not self.sums:
+            self.sums = {name: torch.zeros_like(value) for name, value in metrics.items()}
+        elif self.sums.keys() != metrics.keys():
+            names = ", ".join(sorted(self.sums.keys() ^ metrics.keys()))
+            raise AlgorithmError(f"step {self.step + 1} gives other metrics than the step before: {names}.")
+        torch._foreach_add_(list(self.sums.values()), [metrics[name] for name in self.sums])
         self.step += 1
 
     def _check_finite(self) -> None:
         broken = not_finite(self.sums, "metric")
         if broken:
             raise RunError(
-                f"{broken} is not finite at step {self.step}. The last good checkpoint in "
-                f"{self.folder / 'checkpoint'} stays; lower the learning rate, or look at metrics.csv."
+                f"{broken} is not finite at step {self.step}. {self.checkpoints.what_stays()} "
+                "Lower the learning rate, or look at metrics.csv."
             )
 
     def _evaluate_during_training(self) -> None:

@@ -1,6 +1,7 @@
 """A method of somebody's own in a run: what it is given, and one clear message for what it does wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,28 @@ def test_metrics_that_are_not_scalars_or_the_protocols_are_refused(
 ) -> None:
     with pytest.raises(AlgorithmError, match=message):
         start(tmp_path / "run", tiny_data, custom(tmp_path, '{"loss": torch.zeros(())}', metrics)).train()
+
+
+def test_metrics_are_averaged_whatever_numbers_they_are(tiny_data: Open, tmp_path: Path) -> None:
+    metrics = (
+        '{"loss": torch.zeros(()), "half": torch.ones((), dtype=torch.bfloat16), "true": torch.tensor(True)}'
+    )
+    config = custom(tmp_path, '{"loss": torch.zeros(())}', metrics)
+    run = start(tmp_path / "run", tiny_data, replace(config, steps=600, evaluate_every=600))
+    run.train()
+    assert (run.rows[-1]["half"], run.rows[-1]["true"]) == (1.0, 1.0)
+
+
+def test_every_step_gives_the_same_metrics(tiny_data: Open, tmp_path: Path) -> None:
+    metrics = (
+        '{"loss": torch.zeros(()), **({"late": 1.0} if hasattr(self, "once") else {})}; self.once = True'
+    )
+    config = custom(tmp_path, "return {", "found = {").algorithm
+    text = (tmp_path / "custom.py").read_text()
+    text = text.replace('found = {"loss": torch.zeros(())}', f"found = {metrics}; return found")
+    (tmp_path / "custom.py").write_text(text.replace("found = {}", "return {}"))
+    with pytest.raises(AlgorithmError, match="step 2 gives other metrics than the step before: late"):
+        start(tmp_path / "run", tiny_data, RunConfig(config, steps=2, evaluate_every=2, threads=1)).train()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Finding an algorithm and building its configuration: what exists, and one clear error for what does not."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from benchmark.algorithm import Algorithm
-from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
+from benchmark.algorithm import Algorithm, AlgorithmConfig
+from benchmark.errors import AlgorithmError, BenchmarkError, ConfigError, UnknownNameError
 from benchmark.registry import BUILT_IN, build_config, find_algorithm, parse_settings
 
 METHOD = """
@@ -139,3 +140,58 @@ def test_names_that_are_taken_or_no_file_names_are_refused(tmp_path: Path, name:
 def test_discount_must_be_within_zero_and_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"discount = 1e\+30 is not within 0 and 1"):
         build_config(find_algorithm(write(tmp_path, METHOD)), {"discount": 1e30})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('name = "a b"', "choose one of letters"),
+        ("name = None", "choose one of letters"),
+        ('version = "1.0"', "must be a whole number"),
+        ('further_tests = ({"widht": 1},)', "unknown configuration key"),
+        ('online_settings = {"discount": "x"}', "wrong type"),
+    ],
+)
+def test_what_a_class_says_of_itself_is_checked_before_it_runs(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    with pytest.raises(BenchmarkError, match=message):
+        find_algorithm(write(tmp_path, f"{METHOD}    {line}\n"))
+
+
+@pytest.mark.parametrize("line", ["import sys; sys.exit(0)", "raise ValueError('no')"])
+def test_a_file_that_ends_the_program_is_an_error_with_its_line(tmp_path: Path, line: str) -> None:
+    with pytest.raises(AlgorithmError, match=r"cannot be imported: \w+ at my_method.py, line 1"):
+        find_algorithm(write(tmp_path, line + METHOD))
+
+
+def test_a_file_may_import_its_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "the_neighbour_of_my_method.py").write_text("VERSION = 7\n")
+    text = METHOD.replace("class", "from the_neighbour_of_my_method import VERSION\n\nclass")
+    assert find_algorithm(write(tmp_path, f"{text}    version = VERSION\n")).version == 7
+
+
+@dataclass(frozen=True)
+class Tuples(AlgorithmConfig):
+    """Settings of several values."""
+
+    sizes: tuple[int, ...] = (1, 2)
+    pair: tuple[int, float] = (1, 2.5)
+
+    def __post_init__(self) -> None:
+        assert sum(self.sizes) < 100
+
+
+class WithTuples(Algorithm):
+    """Takes settings of several values."""
+
+    name, Config = "with-tuples", Tuples
+
+
+def test_settings_of_several_values_are_checked_one_by_one() -> None:
+    found = build_config(WithTuples, {"sizes": [3], "pair": [2, 3]})
+    assert isinstance(found, Tuples)
+    assert (found.sizes, found.pair) == ((3,), (2, 3.0))
+    for wrong in ({"sizes": 5}, {"sizes": [1.5]}, {"pair": [1]}, {"pair": [1.5, 1]}, {"sizes": [100]}):
+        with pytest.raises(ConfigError):
+            build_config(WithTuples, wrong)

@@ -6,87 +6,18 @@ ones and all families. They use made-up data of a family's shapes, so they take 
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmark import calls
-from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription, Policy, Transitions
+from benchmark.algorithm import Algorithm, Transitions
+from benchmark.checkpoint import not_finite
+from benchmark.contract.comparing import copied, no_draws_from_elsewhere, same, same_everywhere
 from benchmark.contract.data import FixedData, RandomData, transitions
-from benchmark.errors import AlgorithmError
-
-LANES = 3
-TOLERANCE = 1e-4
-"""Largest difference of actions that sums in another order may make."""
-
-
-class Broken(AlgorithmError):
-    """A promise of the contract that a method does not keep."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A method with its settings, on a family of some shapes."""
-
-    kind: type[Algorithm]
-    config: AlgorithmConfig
-    family: FamilyDescription
-    falling_steps: int = 60
-    """Steps within which the loss on a fixed batch must fall."""
-    cpu: torch.device = field(default=torch.device("cpu"))
-
-    def build(self, random: torch.Generator | None = None) -> Algorithm:
-        """A new instance that draws from that generator."""
-        random = torch.Generator().manual_seed(0) if random is None else random
-        return calls.build(self.kind, self.config, self.family, self.cpu, random)
-
-    def data(self) -> RandomData:
-        """The same training data every time."""
-        return RandomData(self.family, per_task=2000)
-
-    def trained(self, steps: int = 2) -> Algorithm:
-        """An instance after some steps."""
-        method, data = self.build(), self.data()
-        for step in range(steps):
-            calls.update(method, data, step + 1)
-        return method
-
-    def context(self, tasks: int, size: int, seed: int = 5) -> Transitions:
-        """A made-up context."""
-        return transitions(self.family, tasks, size, seed)
-
-    def act(self, method: Algorithm, context: Transitions, observations: Tensor | None = None) -> Tensor:
-        """Actions of the adapted policies on some observations, checked."""
-        if observations is None:
-            observations = self.observations(context.tasks)
-        return _actions(method.name, calls.adapt(method, context), observations, self.family.action_size)
-
-    def observations(self, tasks: int) -> Tensor:
-        """(task, LANES, observation)"""
-        generator = torch.Generator().manual_seed(11)
-        return torch.randn(tasks, LANES, self.family.observation_size, generator=generator)
-
-
-def _actions(name: str, policy: Policy, observations: Tensor, action_size: int) -> Tensor:
-    with torch.no_grad():
-        actions = calls.call(f"the policy of {name}", lambda: policy(observations))
-    expected = (*observations.shape[:2], action_size)
-    if not isinstance(actions, Tensor) or tuple(actions.shape) != expected:
-        found = tuple(actions.shape) if isinstance(actions, Tensor) else type(actions).__name__
-        raise Broken(
-            f"the policy gave {found} for observations {tuple(observations.shape)}; it must give {expected}"
-        )
-    if actions.requires_grad:
-        raise Broken("the policy's actions carry gradients; act under torch.no_grad()")
-    if not actions.isfinite().all():
-        raise Broken("the policy gave actions that are not finite")
-    if actions.abs().max() > 1 + 1e-6:
-        raise Broken(
-            f"the policy gave actions up to {float(actions.abs().max()):.3g}; they must lie in [-1, 1]"
-        )
-    return actions
+from benchmark.contract.subject import LANES, Broken, Subject
 
 
 def trains_with_finite_loss(subject: Subject) -> None:
@@ -116,11 +47,42 @@ def adapts_to_any_context(subject: Subject) -> None:
         subject.act(method, subject.context(2, size))
 
 
+def explores_from_any_context(subject: Subject) -> None:
+    """What gathers episodes acts as a policy does, without a context and with one."""
+    method, observations = subject.trained(), subject.observations(1)
+    for size in (0, 60):
+        subject.acted(method, calls.explore(method, subject.context(1, size)), observations)
+
+
+def is_a_policy_where_it_is_told_the_task(subject: Subject) -> None:
+    """`informed`, where a method has it, gives policies of train tasks."""
+    method, slots = subject.trained(), torch.arange(2)
+    policy = calls.informed(method, slots)
+    if policy is not None:
+        subject.acted(method, policy, subject.observations(len(slots)))
+
+
 def an_empty_context_tells_nothing(subject: Subject) -> None:
     """Without a context every task gets the same policy."""
     observations = subject.observations(1).expand(3, -1, -1).contiguous()
     actions = subject.act(subject.trained(), subject.context(3, 0), observations)
-    _same("tasks without a context act differently", actions, actions[:1].expand_as(actions))
+    same("tasks without a context act differently", actions, actions[:1].expand_as(actions))
+
+
+def acts_alike_twice(subject: Subject) -> None:
+    """`adapt` is deterministic but for what it draws from `random`, and changes neither context nor observations."""
+    random = torch.Generator().manual_seed(0)
+    method, context, observations = (
+        subject.trained(random=random),
+        subject.context(2, 60),
+        subject.observations(2),
+    )
+    given = {"context": vars(context), "observations": observations}
+    before, kept = random.get_state(), copied(given)
+    first = subject.act(method, context, observations)
+    same_everywhere("acting changed what it was given", given, kept)
+    random.set_state(before)
+    same("the same context gave another policy", subject.act(method, context, observations), first)
 
 
 def permuting_tasks_permutes_results(subject: Subject) -> None:
@@ -129,65 +91,81 @@ def permuting_tasks_permutes_results(subject: Subject) -> None:
     order = torch.tensor([2, 0, 3, 1])
     together = subject.act(method, context, observations)
     permuted = subject.act(method, context.map(lambda tensor: tensor[order]), observations[order])
-    _same("tasks in another order act differently", permuted, together[order])
+    same("tasks in another order act differently", permuted, together[order])
 
 
 def company_does_not_matter(subject: Subject) -> None:
-    """A task adapts alike alone and among others: nothing of another test task reaches it."""
+    """A task adapts alike alone and among others, and an episode goes alike: nothing of another one reaches it."""
     method, context, observations = subject.trained(), subject.context(4, 60), subject.observations(4)
     together = subject.act(method, context, observations)
     for task in range(4):
         one = slice(task, task + 1)
-        alone = subject.act(method, context.map(lambda tensor, one=one: tensor[one]), observations[one])  # type: ignore[misc]
-        _same(f"task {task} acts differently alone and among others", alone, together[one])
+        alone = subject.act(method, _only(context, one), observations[one])
+        same(f"task {task} acts differently alone and among others", alone, together[one])
+    for lane in range(LANES):
+        one = slice(lane, lane + 1)
+        alone = subject.act(method, context, observations[:, one])
+        same("an episode goes differently alone and beside others", alone, together[:, one])
+
+
+def _only(context: Transitions, tasks: slice) -> Transitions:
+    return context.map(lambda tensor: tensor[tasks])
 
 
 def adapting_leaves_the_method_as_it_was(subject: Subject) -> None:
-    """Neither `adapt` nor acting changes any state."""
-    method = subject.trained()
-    before = _copied(calls.state(method))
+    """Neither `adapt` nor acting changes anything: training goes on as if they had not been."""
+    randoms = [torch.Generator().manual_seed(0) for _ in range(2)]
+    method, other = (subject.trained(random=random) for random in randoms)
+    before = copied(calls.state(method))
     for size in (0, 50):
         subject.act(method, subject.context(2, size))
-    _same_state("adapt changed the method's state", calls.state(method), before)
+    same_everywhere("adapt changed the method's state", calls.state(method), before)
+    randoms[0].set_state(randoms[1].get_state())  # as the suite does
+    same_everywhere("after adapt, training differs", *(_goes_on(subject, one, 3) for one in (method, other)))
 
 
 def goes_online_from_the_adapted_policy(subject: Subject) -> None:
-    """A fine-tuner, where there is one, begins at the adapted policy and leaves the method as it was."""
+    """A fine-tuner, where there is one, begins at the adapted policy, learns, and leaves the method as it was."""
     method, context, observations = subject.trained(), subject.context(2, 60), subject.observations(2)
-    before = _copied(calls.state(method))
+    before = copied(calls.state(method))
     learner = calls.fine_tuner(method, context)
     if learner is None:
         return
-    for policy in (learner.explore(), learner.policy()):
-        actions = _actions(method.name, policy, observations, subject.family.action_size)
-    _same("the fine-tuner's policy is not the adapted one", actions, subject.act(method, context))
-    _same_state("fine_tuner changed the method's state", calls.state(method), before)
+    subject.acted(method, calls.exploring(method, learner), observations)
+    policy = calls.learned(method, learner)
+    actions = subject.acted(method, policy, observations)
+    same("the fine-tuner's policy is not the adapted one", actions, subject.act(method, context))
+    calls.learn(method, learner, RandomData(replace(subject.family, train_tasks=2), per_task=300))
+    for later in (calls.exploring(method, learner), calls.learned(method, learner)):
+        subject.acted(method, later, observations)
+    same_everywhere(
+        "learning on changed a policy given before", subject.acted(method, policy, observations), actions
+    )
+    same_everywhere("the fine-tuner changed the method's state", calls.state(method), before)
 
 
 def resumes_bit_for_bit(subject: Subject) -> None:
-    """Saved by torch, loaded into a new instance, it goes on as if it had never stopped."""
-    generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
-    method, other = (subject.build(generator) for generator in generators)
-    calls.update(method, subject.data(), 1)
+    """Saved by torch, loaded into a new instance, it acts and goes on as if it had never stopped."""
+    randoms = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    method, other = subject.trained(4, randoms[0]), subject.build(randoms[1])
+    broken = not_finite(calls.state(method))
+    if broken:
+        raise Broken(f"{broken} is not finite: no such state is saved")
     file = io.BytesIO()
     torch.save(calls.state(method), file)
     file.seek(0)
     calls.load_state(other, torch.load(file, weights_only=True))
-    _same_state("load_state did not restore what state gave", calls.state(other), calls.state(method))
-    generators[1].set_state(generators[0].get_state())  # as the suite does
-    for one in (method, other):
-        calls.update(one, subject.data(), 2)
-    _same_state("after loading, the next step differs", calls.state(other), calls.state(method))
+    same_everywhere("load_state did not restore what state gave", calls.state(other), calls.state(method))
+    for what, steps in (("after loading, it acts differently", 0), ("after loading, training differs", 4)):
+        randoms[1].set_state(randoms[0].get_state())  # as the suite does
+        same_everywhere(what, *(_goes_on(subject, one, steps) for one in (method, other)))
 
 
 def is_repeatable(subject: Subject) -> None:
-    """The same seed and data give the same state, bit for bit."""
-    one, other = subject.trained(3), subject.trained(3)
-    _same_state(
-        "two instances of the same seed differ: draw from `random` alone",
-        calls.state(one),
-        calls.state(other),
-    )
+    """The same seed and data give the same, bit for bit, and nothing is drawn but from `random`."""
+    with no_draws_from_elsewhere():
+        one, other = (_goes_on(subject, subject.build(), 3) for _ in range(2))
+    same_everywhere("two instances of the same seed differ: draw from `random` alone", one, other)
 
 
 def refuses_what_does_not_fit(subject: Subject) -> None:
@@ -196,8 +174,7 @@ def refuses_what_does_not_fit(subject: Subject) -> None:
     wrong = torch.zeros(1, LANES, subject.family.observation_size + 1)
     policy = calls.adapt(method, subject.context(1, 20))
     _must_raise("the policy took observations of another length", lambda: policy(wrong))
-    state = calls.state(method)
-    if state:
+    if calls.state(method):
         _must_raise("load_state took an empty state", lambda: method.load_state({}))
 
 
@@ -205,7 +182,10 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     trains_with_finite_loss,
     loss_falls_on_a_fixed_batch,
     adapts_to_any_context,
+    explores_from_any_context,
+    is_a_policy_where_it_is_told_the_task,
     an_empty_context_tells_nothing,
+    acts_alike_twice,
     permuting_tasks_permutes_results,
     company_does_not_matter,
     adapting_leaves_the_method_as_it_was,
@@ -216,46 +196,20 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
+def _goes_on(subject: Subject, method: Algorithm, steps: int) -> dict[str, Any]:
+    """What shows of a method after so many more steps: its metrics, its state, and how it acts."""
+    data = subject.data()
+    metrics = [calls.update(method, data, step + 1) for step in range(steps)]
+    acting: dict[str, Tensor] = {
+        f"actions after {size} transitions": subject.act(method, subject.context(2, size)) for size in (0, 60)
+    }
+    found: dict[str, Any] = copied({"metrics": metrics, "state": calls.state(method), **acting})
+    return found
+
+
 def _must_raise(what: str, function: Callable[[], Any]) -> None:
     try:
         function()
     except Exception:  # noqa: BLE001 - any error is right
         return
     raise Broken(f"{what} without an error")
-
-
-def _same(what: str, found: Tensor, expected: Tensor) -> None:
-    difference = float((found - expected).abs().max())
-    if not difference <= TOLERANCE:
-        raise Broken(f"{what}: by up to {difference:.3g}")
-
-
-def _leaves(value: Any, path: str = "state") -> dict[str, Any]:
-    if isinstance(value, dict):
-        items = list(value.items())
-    elif isinstance(value, list | tuple):
-        items = list(enumerate(value))
-    else:
-        return {path: value}
-    return {name: leaf for key, item in items for name, leaf in _leaves(item, f"{path}/{key}").items()}
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_copied(item) for item in value]
-    return value.detach().clone() if isinstance(value, Tensor) else value
-
-
-def _same_state(what: str, found: Any, expected: Any) -> None:
-    one, other = _leaves(found), _leaves(expected)
-    if one.keys() != other.keys():
-        raise Broken(f"{what}: {', '.join(sorted(one.keys() ^ other.keys()))} on one side only")
-    for name, leaf in one.items():
-        if isinstance(leaf, Tensor):
-            equal = isinstance(other[name], Tensor) and torch.equal(leaf.cpu(), other[name].cpu())
-        else:
-            equal = bool(leaf == other[name])
-        if not equal:
-            raise Broken(f"{what} at {name}")

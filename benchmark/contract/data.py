@@ -51,27 +51,33 @@ class RandomData:
         return self._all.map(lambda tensor: tensor[tasks.unsqueeze(1), rows])
 
     def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
-        """Consecutive rows; what was asked for is remembered."""
+        """Consecutive rows, from the last one on to the first; what was asked for is remembered."""
         self.parts_asked.append(part)
-        start = int(torch.randint(self._all.size - size + 1, (), generator=self._random))
-        return self._all.map(lambda tensor: tensor[tasks, start : start + size])
+        start = torch.randint(self._all.size, (), generator=self._random)
+        rows = (start + torch.arange(size)) % self._all.size
+        return self._all.map(lambda tensor: tensor[tasks.unsqueeze(1), rows])
 
 
 class FixedData(RandomData):
-    """The same batches in every step: `inner` where consecutive ones are asked for, else `outer`."""
+    """The same transitions in every step: of `inner` where consecutive ones are asked for, else of `outer`."""
 
     def __init__(self, described: FamilyDescription, inner: Transitions, outer: Transitions) -> None:
         super().__init__(described, per_task=1)
         self._inner, self._outer = inner, outer
 
     def sample_tasks(self, count: int) -> Tensor:
-        """The first slots, as many as the batches have tasks."""
-        return torch.arange(self._outer.tasks)
+        """The first slots."""
+        return torch.arange(min(count, self._outer.tasks))
 
     def contiguous(self, tasks: Tensor, size: int, part: LifePart = "all") -> Transitions:
-        """`inner`, whatever is asked for."""
-        return self._inner
+        """The first rows of `inner`, again and again where it has fewer."""
+        return _first_rows(self._inner, tasks, size)
 
     def transitions(self, tasks: Tensor, size: int) -> Transitions:
-        """`outer`, whatever is asked for."""
-        return self._outer
+        """The first rows of `outer`, again and again where it has fewer."""
+        return _first_rows(self._outer, tasks, size)
+
+
+def _first_rows(batch: Transitions, tasks: Tensor, size: int) -> Transitions:
+    rows = torch.arange(size) % batch.size
+    return batch.map(lambda tensor: tensor[tasks.unsqueeze(1), rows])

@@ -158,14 +158,14 @@ class MetaWorld45(Family):
         self, tasks: Sequence[int] | NDArray[np.int64], threads: int | None = None
     ) -> "Simulation":
         """Meta-World's environments, stepped by `threads` processes (0: in the calling thread)."""
+        self.require_simulator()
         from benchmark.families.metaworld_simulation import MetaWorldSimulation
 
-        self.require_simulator()
         return MetaWorldSimulation(self, tasks, threads)
 
     def script(self, task: int) -> "Script":
         """The expert that Meta-World ships for the task: observation with the goal shown (39,) to action (4,)."""
+        self.require_simulator()
         from benchmark.families.metaworld_arena import script
 
-        self.require_simulator()
         return script(CLASSES[task])

@@ -12,8 +12,10 @@ from torch import Tensor
 from benchmark import families
 from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription
 from benchmark.contract import ALL_CHECKS, checks, run_checks
-from benchmark.contract.checks import Broken, Subject
+from benchmark.contract.data import FixedData, RandomData, transitions
 from benchmark.contract.devices import fixed_steps_are_the_same, runs_on_any_device
+from benchmark.contract.subject import Subject
+from benchmark.errors import AlgorithmError
 from benchmark.registry import BUILT_IN, build_config, find_algorithm
 
 TINY: dict[str, dict[str, Any]] = {
@@ -33,6 +35,16 @@ TINY: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """Small networks that learn fast, by method."""
+
+
+@pytest.fixture(autouse=True)
+def few_online_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for steps in (
+        "baselines.pearl_online.STEPS",
+        "macaw.awr.ONLINE_VALUE_STEPS",
+        "macaw.awr.ONLINE_POLICY_STEPS",
+    ):
+        monkeypatch.setattr(steps, 3)
 
 
 def describe(name: str) -> FamilyDescription:
@@ -94,7 +106,10 @@ class Faulty(Algorithm):
         self.fault, self.family, self.random = config.fault, family, random
         shape = (family.observation_size, family.action_size)
         self.weight = torch.zeros(shape, device="cpu" if self.fault == "processor" else device)
-        self.steps = 0
+        if self.fault == "begins-globally":
+            torch.manual_seed(0)
+            self.weight += 1e-3 * torch.randn(shape)
+        self.steps, self.adapted = 0, 0
 
     def update(self, data: Any) -> Mapping[str, Tensor]:
         batch = data.transitions(data.sample_tasks(4), 32)
@@ -103,11 +118,19 @@ class Faulty(Algorithm):
         if self.fault == "waits":
             loss = torch.tensor(float(loss.item()), device=loss.device)
         rate = -0.1 if self.fault == "climbs" else 0.1
-        self.weight = self.weight - rate * (batch.observations.mT @ error).mean(0) / 32
+        self.weight -= rate * (batch.observations.mT @ error).mean(0) / 32
         if self.fault == "draws":
-            self.weight = self.weight + 1e-3 * torch.randn(self.weight.shape, generator=NOISE)
+            self.weight += 1e-3 * torch.randn(self.weight.shape, generator=NOISE)
+        if self.fault == "draws-globally":
+            torch.rand(1)
         if self.fault == "every-second" and self.steps % 2:
-            self.weight = self.weight * 0.999
+            self.weight *= 0.999
+        if self.fault == "slows":
+            self.weight.add_(self.weight, alpha=1e-4 / (self.steps + 1))
+        if self.fault == "moves":
+            self.weight = self.weight.clone()
+        if self.fault == "counts-adapting":
+            self.weight += 1e-3 * self.adapted
         self.steps += 1
         return {"loss": loss * float("nan") if self.fault == "nan" else loss}
 
@@ -124,12 +147,21 @@ class Faulty(Algorithm):
             level = level * float("nan")
         if self.fault == "counts":
             self.steps += 1
+        if self.fault == "changes-the-context":
+            context.returns.mul_(2)
+        self.adapted += 1
         limit = 5.0 if self.fault == "wide" else 1.0
 
         def act(observations: Tensor) -> Tensor:
             if self.fault == "width":
                 observations = observations[..., : self.family.observation_size]
             actions = (observations @ self.weight + level).clamp(-1, 1) * limit
+            if self.fault == "lanes":
+                actions = actions - actions.mean(1, keepdim=True)
+            if self.fault == "whole-numbers":
+                actions = actions.long()
+            if self.fault == "noise":
+                actions = (actions + 1e-2 * torch.randn(actions.shape, generator=NOISE)).clamp(-1, 1)
             return actions[:, 0] if self.fault == "shape" else actions
 
         return act
@@ -140,15 +172,48 @@ class Faulty(Algorithm):
             self.steps += 1
         begins_at = context.map(lambda tensor: tensor[:, :0]) if self.fault == "online" else context
         policy = self.adapt(begins_at)
-        return SimpleNamespace(explore=lambda: policy, policy=lambda: policy, learn=lambda data: None)
+
+        self.later = 0.0
+
+        def as_it_was(observations: Tensor) -> Tensor:
+            return policy(observations) * (1 - self.later)
+
+        def learn(data: Any) -> None:
+            self.later = 0.5 if self.fault == "online-earlier" else 0.0
+            if self.fault == "online-learns-itself":
+                self.weight *= 2
+
+        def explore() -> Any:
+            return 1 / 0 if self.fault == "online-crash" else policy
+
+        return SimpleNamespace(explore=explore, policy=lambda: as_it_was, learn=learn)
+
+    def explore(self, context: Any) -> Any:
+        """The adapted policy, unless that is the promise it breaks."""
+        return None if self.fault == "explores-nothing" else self.adapt(context)
+
+    def informed(self, slots: Any) -> Any:
+        """Policies of train tasks."""
+        wide = 3.0 if self.fault == "informed" else 0.5
+        return lambda observations: torch.full((*observations.shape[:2], self.family.action_size), wide)
 
     def state(self) -> dict[str, Any]:
-        return {} if self.fault == "forgets" else {"weight": self.weight, "steps": self.steps}
+        if self.fault == "forgets":
+            return {}
+        best = {"best": float("inf")} if self.fault == "best" else {}
+        return {"weight": self.weight, "steps": self.steps, **best}
 
     def load_state(self, state: dict[str, Any]) -> None:
         if self.fault in ("forgets", "loads"):
             return
         self.weight, self.steps = state["weight"].clone(), state["steps"]
+
+
+class Unbuilt(Faulty):
+    """Takes other arguments than the suite gives."""
+
+    def __init__(self) -> None:
+        raise NotImplementedError
 
 
 NOISE = torch.Generator().manual_seed(0)
@@ -160,19 +225,34 @@ FAULTS = [
     ("one", checks.adapts_to_any_context),
     ("shape", checks.adapts_to_any_context),
     ("wide", checks.adapts_to_any_context),
+    ("whole-numbers", checks.adapts_to_any_context),
+    ("explores-nothing", checks.explores_from_any_context),
+    ("informed", checks.is_a_policy_where_it_is_told_the_task),
+    ("noise", checks.acts_alike_twice),
+    ("changes-the-context", checks.acts_alike_twice),
     ("order", checks.an_empty_context_tells_nothing),
     ("order", checks.permuting_tasks_permutes_results),
     ("company", checks.company_does_not_matter),
+    ("lanes", checks.company_does_not_matter),
+    ("counts-adapting", checks.adapting_leaves_the_method_as_it_was),
     ("counts", checks.adapting_leaves_the_method_as_it_was),
     ("online", checks.goes_online_from_the_adapted_policy),
     ("online-counts", checks.goes_online_from_the_adapted_policy),
+    ("online-earlier", checks.goes_online_from_the_adapted_policy),
+    ("online-learns-itself", checks.goes_online_from_the_adapted_policy),
     ("loads", checks.resumes_bit_for_bit),
+    ("forgets", checks.resumes_bit_for_bit),
+    ("best", checks.resumes_bit_for_bit),
     ("draws", checks.is_repeatable),
+    ("draws-globally", checks.is_repeatable),
+    ("begins-globally", checks.is_repeatable),
     ("width", checks.refuses_what_does_not_fit),
     ("loads", checks.refuses_what_does_not_fit),
     ("processor", runs_on_any_device),
     ("waits", runs_on_any_device),
     ("every-second", fixed_steps_are_the_same),
+    ("slows", fixed_steps_are_the_same),
+    ("moves", fixed_steps_are_the_same),
 ]
 
 
@@ -182,7 +262,7 @@ def test_every_promise_is_broken_once() -> None:
 
 @pytest.mark.parametrize(("fault", "check"), FAULTS)
 def test_a_broken_promise_is_noticed(fault: str, check: Any) -> None:
-    with pytest.raises(Broken):
+    with pytest.raises(AlgorithmError):
         check(Subject(Faulty, Config(fault=fault), describe("point-robot")))
 
 
@@ -191,3 +271,41 @@ def test_a_sound_method_passes_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(verdicts) == len(ALL_CHECKS)
     assert not [verdict for verdict in verdicts if verdict.problem]
     assert all(verdict.promise for verdict in verdicts)
+
+
+def test_what_cannot_be_built_is_said_once() -> None:
+    verdicts = list(run_checks(Subject(Unbuilt, Config(), describe("point-robot"))))
+    assert [verdict.check for verdict in verdicts] == ["is built"]
+    assert "takes 1 positional argument" in str(verdicts[0].problem)
+
+
+def test_a_crash_says_the_line_of_the_method_and_stops_nothing() -> None:
+    problems = [
+        one.problem
+        for one in run_checks(Subject(Faulty, Config(fault="online-crash"), describe("point-robot")))
+    ]
+    assert len(problems) == len(ALL_CHECKS)
+    broken = [problem for problem in problems if problem]
+    assert len(broken) == 1
+    assert "ZeroDivisionError at test_contract.py, line" in broken[0]
+
+
+def test_leaving_the_program_is_no_way_to_keep_a_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Faulty, "update", lambda self, data: raise_exit())
+    verdicts = list(run_checks(Subject(Faulty, Config(), describe("point-robot"))))
+    assert all("SystemExit" in str(verdict.problem) for verdict in verdicts[:3])
+
+
+def raise_exit() -> None:
+    raise SystemExit(0)
+
+
+def test_data_for_the_checks_are_what_is_asked_for() -> None:
+    family = describe("point-robot")
+    inner, outer = transitions(family, 4, 8, 1), transitions(family, 4, 8, 2)
+    for made in (RandomData(family, per_task=20), FixedData(family, inner, outer)):
+        tasks = made.sample_tasks(3)
+        for batch in (made.transitions(tasks, 30), made.contiguous(tasks, 30)):
+            assert (batch.tasks, batch.size) == (3, 30)
+            batch.observations.zero_()
+        assert made.transitions(tasks, 5).observations.abs().min() > 0
