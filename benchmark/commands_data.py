@@ -52,6 +52,7 @@ def collect(options: argparse.Namespace) -> None:
         "To make them the family's behaviour, copy the two files to datasets/snapshots/ and datasets/recipes/, then "
         f"python -m benchmark data catalog --family {name} and data card --family {name}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 
@@ -70,12 +71,15 @@ def _measure_long(recipe: "Recipe", agents: "Snapshots", out: Path) -> None:
         raise RunError(f"{path} cannot be written: {error}. The same command measures again.") from error
     for task, one in last_returns(rows).items():
         console.print(
-            f"task {task}: {one.deterministic_return:.1f} after {one.step:,} steps", highlight=False
+            f"task {task}: {one.deterministic_return:.1f} after {one.step:,} steps",
+            highlight=False,
+            markup=False,
         )
     console.print(
         f"{path}: to hold the family's experts against it on the card, copy it to {long_path(recipe.family)}, then "
         f"python -m benchmark data card --family {recipe.family}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 
@@ -98,6 +102,7 @@ def record(options: argparse.Namespace) -> None:
         f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes\n"
         f"content sha256 {dataset.content_hash}\nMinari {store.folder_of(dataset.id)}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 
@@ -125,6 +130,7 @@ def catalog(options: argparse.Namespace) -> None:
     console.print(
         f"datasets/catalog.toml is up to date. Content hashes of {options.family}: {hashes}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 
@@ -137,12 +143,18 @@ def list_sets(options: argparse.Namespace) -> None:
     for one in listing():
         here = [name for name, there in (("Minari", one.stored), ("cache", one.cached)) if there]
         sizes = f"{one.id:34} {f'about {one.transitions:,}':>16} transitions  {one.content_hash[:12]}"
-        console.print(f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, markup=False, soft_wrap=True
+        )
     console.print(
-        "Whatever is not here is recorded when a run asks for it, or by: data record", highlight=False
+        "Whatever is not here is recorded when a run asks for it, or by: data record",
+        highlight=False,
+        markup=False,
     )
     for identity in imported():
-        console.print(f"{identity}  imported, not the standard's", highlight=False, soft_wrap=True)
+        console.print(
+            f"{identity}  imported, not the standard's", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -158,7 +170,7 @@ def verify(options: argparse.Namespace) -> None:
         findings = verify_all(show) if options.all else verify(options.family, options.tier, options.size)
     for one in findings:
         state = "not here" if not one.present else "DAMAGED" if one.problem else "good"
-        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, soft_wrap=True)
+        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, markup=False, soft_wrap=True)
     damaged = [one.problem for one in findings if one.problem]
     if damaged:
         raise DataError("\n".join(damaged))
@@ -181,7 +193,7 @@ def card(options: argparse.Namespace) -> None:
     if files.DATASETS.parent == files.PROJECT:
         write_text(readme, replace_between_markers(readme.read_text(), "families", families_table().rstrip()))
     for path in paths:
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}", highlight=False, markup=False)
 
 
 def import_data(options: argparse.Namespace) -> None:
@@ -206,16 +218,15 @@ def import_data(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """Write one task's data as a D4RL file."""
     from benchmark.data import catalog
-    from benchmark.data.exchange.d4rl import write_task
+    from benchmark.data.exchange.d4rl import check_absent, write_task
     from benchmark.data.open import open_dataset
-    from benchmark.errors import ConfigError, DataError
+    from benchmark.errors import ConfigError
     from benchmark.families import family
 
     one, path = family(options.family), Path(options.to)
     if options.task not in range(one.tasks):
         raise ConfigError(f"{one.id} has no task {options.task}; its tasks are 0 to {one.tasks - 1}.")
-    if path.exists():
-        raise DataError(f"{path} is there already; choose another --to, or delete it first.")
+    check_absent(path)
     with progress_bar(f"data {one.name} {options.tier} {options.size}") as (progress, task):
         dataset = open_dataset(
             one.name,
@@ -226,7 +237,10 @@ def export(options: argparse.Namespace) -> None:
         progress.update(task, total=1, completed=1)
     write_task(one, dataset, options.task, catalog.references(one.name), path)
     console.print(
-        f"task {options.task} of {dataset.id} in D4RL's layout: {path}", highlight=False, soft_wrap=True
+        f"task {options.task} of {dataset.id} in D4RL's layout: {path}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -271,5 +285,6 @@ def _print_taken(dataset: "Dataset", checks: "list[Check]") -> None:
         f"content sha256 {dataset.content_hash}\n"
         f"train on it: python -m benchmark run --data {dataset.id} --family {dataset.id.split('/')[1]}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )

@@ -21,7 +21,11 @@ console = Console()
 def progress_bar(text: str, total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
     """A progress bar and its task number."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         yield progress, progress.add_task(text, total=total)

@@ -8,6 +8,7 @@ Each episode's `infos` hold `task`, `snapshot` (-1: uniformly random actions) an
 The folder is built under a hidden name and renamed: a writer that is killed leaves nothing that loads.
 """
 
+import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +42,8 @@ SUMS = "SHA256SUMS"
 LICENCE = "MIT"
 AT_ONCE = 500
 """Episodes that are read into memory together."""
+BYTES_OF_AN_EPISODE = 20_000
+"""What HDF5 needs for an episode's folders beside its numbers; measured 18,300 to 18,700."""
 UNREADABLE = (
     OSError, KeyError, IndexError, ValueError, RuntimeError, TypeError, AttributeError, AssertionError,
 )  # fmt: skip
@@ -58,8 +61,11 @@ def folder_of(identity: str) -> Path:
 
 
 def present(identity: str) -> bool:
-    """Whether there is a Minari data set of this identity, sound or not."""
-    return folder_of(identity).exists()
+    """Whether there is a Minari data set of this identity, sound or not; DataError for a name that no disk takes."""
+    try:
+        return folder_of(identity).exists()
+    except OSError as error:
+        raise DataError(f"there can be no data set named {identity}: {error}.") from error
 
 
 def describe(family: Family, tier: str, content_hash: str) -> dict[str, Any]:
@@ -134,17 +140,38 @@ def write(family: Family, dataset: Dataset, metadata: Mapping[str, Any]) -> Path
     try:
         with replacing(folder) as temporary:
             (temporary / "data").mkdir(parents=True)
+            _require_space(temporary / "space", dataset)
             _fill(family, dataset, metadata, temporary / "data")
             _seal(temporary / "data")
         _name_space(dataset.id)
     except (OSError, RuntimeError) as error:
         if folder.exists():  # another process was faster
-            return folder
+            if stored_hash(dataset.id) == dataset.content_hash:
+                return folder
+            raise DataError(f"other data were stored as {dataset.id} meanwhile ({folder}).") from error
         raise DataError(
             f"the Minari data set {folder} cannot be written: {error}. Free some space, or set "
             "MINARI_DATASETS_PATH to another folder."
         ) from error
     return folder
+
+
+def stored_hash(identity: str) -> str:
+    """The content hash that the Minari data set's metadata say; empty where it is not here, or does not say."""
+    try:
+        text = (folder_of(identity) / "data" / "metadata.json").read_text(encoding="utf-8")
+        return str(json.loads(text)["content_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _require_space(placeholder: Path, dataset: Dataset) -> None:
+    """Raises OSError unless a file as large as the data set's can be there: HDF5 crashes where a disk becomes full."""
+    numbers = sum(array.nbytes for array in dataset.columns.values()) + 2 * dataset.rows
+    with placeholder.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, numbers + BYTES_OF_AN_EPISODE * dataset.episodes)
+    placeholder.unlink()
 
 
 def _fill(family: Family, dataset: Dataset, metadata: Mapping[str, Any], folder: Path) -> None:

@@ -1,6 +1,9 @@
 """Small synthetic behaviour, and storage in temporary folders only."""
 
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,14 @@ def small_standard(
     monkeypatch.setattr(files, "DATASETS", tmp_path / "datasets")
     monkeypatch.setitem(dataset.SIZES, "small", 1200)
     return cheetah
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Within the block the system writes no file beyond so many bytes, as a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -15,6 +15,7 @@ from benchmark.data import catalog, store
 from benchmark.data.dataset import Dataset
 from benchmark.errors import DataError
 from benchmark.families.family import Family
+from tests.data.conftest import files_no_larger_than
 
 
 @pytest.fixture
@@ -166,6 +167,29 @@ def test_a_writer_that_dies_leaves_nothing_that_loads(
     assert not store.present(cheetah_data.id)
     assert minari.list_local_datasets() == {}
     assert [path for path in (homes / "minari").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("size", [1_000, 40_000, 100_000, 300_000])
+def test_a_disk_that_is_full_in_truth_is_one_message(
+    cheetah: Family, cheetah_data: Dataset, metadata: dict[str, object], homes: Path, size: int
+) -> None:
+    with (
+        files_no_larger_than(size),
+        pytest.raises(DataError, match=r"cannot be written: .*MINARI_DATASETS_PATH"),
+    ):
+        store.write(cheetah, cheetah_data, metadata)
+    assert [path for path in (homes / "minari").rglob("*") if path.is_file()] == []
+
+
+def test_the_space_that_is_asked_for_is_what_it_takes(
+    stored: Path, cheetah_data: Dataset, tmp_path: Path
+) -> None:
+    size = (stored / "main_data.hdf5").stat().st_size
+    with files_no_larger_than(size), pytest.raises(OSError, match="large"):
+        store._require_space(tmp_path / "space", cheetah_data)
+    with files_no_larger_than(int(1.2 * size)):
+        store._require_space(tmp_path / "space", cheetah_data)
+    assert not (tmp_path / "space").exists()
 
 
 def test_what_a_killed_writer_leaves_is_not_seen(

@@ -19,9 +19,10 @@ from benchmark.data.exchange.motion import (
     sub_step,
     terminal_states,
 )
-from benchmark.families.ant import AntDirection
+from benchmark.families.ant import AntDirection, AntGoal
 from benchmark.families.cheetah import HalfCheetah
-from benchmark.families.family import Array, Family
+from benchmark.families.family import Array, Family, State
+from benchmark.families.point import PointRobot
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """Relative distance of neighbouring 32-bit numbers."""
@@ -78,12 +79,17 @@ def compared(
     )
 
 
-def common_checks(family: Family, data: Dataset, flagged: NDArray[np.bool_]) -> list[Check]:
-    """Checks that any format allows, of the data of one task; `flagged` (row,) are its terminal flags."""
+def common_checks(
+    family: Family, data: Dataset, flagged: NDArray[np.bool_], known: NDArray[np.bool_] | None = None
+) -> list[Check]:
+    """Checks that any format allows, of the data of one task; `flagged` (row,) are its terminal flags.
+
+    `known` (row,) says of which rows the observation after the step is known; None: of all.
+    """
     return [
         _rewards(family, data),
         _lengths(family, data),
-        _terminations(family, data, flagged),
+        _terminations(family, data, flagged, known),
         compared(
             "actions", "the range [-1, 1]", np.maximum(np.abs(data.actions).max(-1) - 1, 0), 4 * ROUNDING
         ),
@@ -97,18 +103,24 @@ def _lengths(family: Family, data: Dataset) -> Check:
     return compared("episode lengths", f"the horizon of {family.horizon} steps", deviations)
 
 
-def _terminations(family: Family, data: Dataset, flagged: NDArray[np.bool_]) -> Check:
-    """Terminal flags of all rows, against what the family says of the state after the step."""
+def _terminations(
+    family: Family, data: Dataset, flagged: NDArray[np.bool_], known: NDArray[np.bool_] | None
+) -> Check:
+    """Terminal flags of the rows where it is known, against what the family says of the state after the step."""
     following, over = frames_of_rows(data) + 1, []
     for start in range(0, data.rows, AT_ONCE):
         terminal = terminal_states(family, data.observations[following[start : start + AT_ONCE]])
         if terminal is None:
             return Check(
-                "terminal flags", f"not checkable: the observation of {family.name} is not its state"
+                "terminal flags", f"not checked: {family.name} is not told from its observation here"
             )
         over.append(terminal)
-    wrong = flagged != np.concatenate(over)
-    return compared("terminal flags", "the family's termination", wrong.astype(np.float64))
+    wrong, against = flagged != np.concatenate(over), "the family's termination"
+    if known is not None and not known.all():
+        wrong, against = wrong[known], f"{against} (where the state after a terminal step is not left out)"
+    if not len(wrong):
+        return Check("terminal flags", "not checkable: no state after a step is there")
+    return compared("terminal flags", against, wrong.astype(np.float64))
 
 
 def frames_of_rows(data: Dataset) -> NDArray[np.int64]:
@@ -122,7 +134,21 @@ def _rewards(family: Family, data: Dataset) -> Check:
         return _cheetah_rewards(family, data)
     if isinstance(family, AntDirection):
         return _ant_rewards(family, data)
+    if isinstance(family, PointRobot | AntGoal):
+        return _goal_rewards(family, data)
     return Check("rewards", f"not checkable: the observation of {family.name} leaves the place out")
+
+
+def _goal_rewards(family: PointRobot | AntGoal, data: Dataset) -> Check:
+    """The place is observed; the ant's torso, whose distance counts, lags one sub-step behind, nearly h qvel."""
+    positions, after = family.model(0).nq, data.observations[frames_of_rows(data) + 1].astype(np.float64)
+    qpos, qvel = after[:, :positions], after[:, positions:]
+    torso, tolerance = family.torso_position(qpos), 4 * ROUNDING
+    if isinstance(family, AntGoal):
+        torso, tolerance = torso - sub_step(family) * qvel[:, :3], ANT_GOAL_TOLERANCE
+    state, exact = State(qpos, qvel, torso), data.actions.astype(np.float64)
+    wanted = family.reward(family.parameters[np.repeat(data.tasks, data.lengths)], state, exact, state)
+    return compared("rewards", "the family's reward at the observed places", data.rewards - wanted, tolerance)
 
 
 def _cheetah_rewards(family: Family, data: Dataset) -> Check:
@@ -149,6 +175,9 @@ def _ant_rewards(family: Family, data: Dataset) -> Check:
     note = "the family's reward at the velocities observed (approximate: the place is not observed)"
     return compared("rewards", note, data.rewards - wanted, ANT_TOLERANCE)
 
+
+ANT_GOAL_TOLERANCE = 5e-3
+"""Of the reward; in 60 thousand steps of random, mixed and expert actions it was off by 2.3e-3 at most."""
 
 ANT_TOLERANCE = 1.5
 """Metres per second that velocities at the ends of a step may be off its mean: legs hit the ground in between.

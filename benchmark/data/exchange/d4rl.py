@@ -107,7 +107,10 @@ def _portion(family: Family, task: int, file: h5py.File) -> Portion:
     together[frames[first + lengths - 1] + 1] = finals
     flagged = terminals[kept]
     ready = columns_of(task, together, actions[kept], rewards[kept], lengths, flagged[first + lengths - 1])
-    return Portion(ready, [*common_checks(family, as_dataset(f"task {task}", ready), flagged), *breaks])
+    ended = np.ones(len(flagged), np.bool_) if following is not None else ~flagged
+    return Portion(
+        ready, [*common_checks(family, as_dataset(f"task {task}", ready), flagged, ended), *breaks]
+    )
 
 
 def _ends(
@@ -148,13 +151,22 @@ def _episodes(
     return lengths[lengths > 0], finals[lengths > 0]
 
 
+def check_absent(path: Path) -> None:
+    """Raises DataError where there is a file already, or there can be none of this name."""
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise DataError(f"{path} cannot be a file: {error}. Choose another --to.") from error
+    if there:
+        raise DataError(f"{path} is there already; choose another --to, or delete it first.")
+
+
 def write_task(family: Family, dataset: Dataset, task: int, references: References, path: Path) -> None:
     """Write one task's data as a D4RL file; what they are is in the attributes of the file.
 
     Raises DataError where the file is there already, where the task has no data, or the disk does not take it.
     """
-    if path.exists():
-        raise DataError(f"{path} is there already; choose another --to, or delete it first.")
+    check_absent(path)
     episodes = dataset.episodes_of_task(task)
     columns = task_columns(dataset, episodes)
     attributes = {
@@ -168,7 +180,8 @@ def write_task(family: Family, dataset: Dataset, task: int, references: Referenc
     }
 
     def write(temporary: Path) -> None:
-        with h5py.File(temporary, "w") as file:
+        # of one task, so small enough for memory; written piece by piece, HDF5 crashes where the disk becomes full
+        with h5py.File(temporary, "w", driver="core") as file:
             file.attrs.update(attributes)
             for name, values in columns.items():
                 file.create_dataset(name, data=values, compression="gzip", compression_opts=4)

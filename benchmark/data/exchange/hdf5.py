@@ -27,7 +27,13 @@ def opened(path: Path, keys: tuple[str, ...]) -> Iterator[h5py.File]:
                     "Check that it is of the format given by --from."
                 )
             yield file
-    except (OSError, RuntimeError) as error:  # what h5py raises for files that are cut off or overwritten
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+    ) as error:  # what h5py raises for damaged files
         raise DataError(
             f"{path} cannot be read as HDF5: {error}. Check the path, or get the file anew."
         ) from error

@@ -7,7 +7,6 @@ Tasks arrive one after another and are spooled to files, so that memory holds on
 not known: `log_probs` are NaN and `snapshots` UNKNOWN, so no content of this kind can have a hash of the standard.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from benchmark.families.family import Family
 
 NAMESPACE = "imported"
 NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+LONGEST_NAME = 100
 """What a name may be: nothing that leads to another folder."""
 UNKNOWN = -2
 """Number of the snapshot where it is not known who acted."""
@@ -46,10 +46,10 @@ class Portion:
 
 def imported_id(family: Family, name: str) -> str:
     """The identity of imported data; ConfigError where the name does not fit in one."""
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST_NAME:
         raise ConfigError(
-            f"--name '{name}' does not fit: it takes small letters, digits and single hyphens, such as "
-            f"published-mixed; the data set is then {NAMESPACE}/{family.name}/published-mixed-v0."
+            f"--name '{name}' does not fit: it takes small letters, digits and single hyphens, {LONGEST_NAME} at most, "
+            f"such as published-mixed; the data set is then {NAMESPACE}/{family.name}/published-mixed-v0."
         )
     return f"{NAMESPACE}/{family.name}/{name}-v0"
 
@@ -134,7 +134,7 @@ def _stored(family: Family, dataset: Dataset, checks: list[Check], origin: Mappi
     """
     content_hash = dataset.content_hash
     folder = cache.folder_of(content_hash)
-    if (other := _cached_for(folder)) in imported():
+    if other := next((one for one in imported() if store.stored_hash(one) == content_hash), None):
         raise DataError(
             f"the very same data are here under another name: {other}. Use them, or delete "
             f"{store.folder_of(other)} first."
@@ -147,14 +147,6 @@ def _stored(family: Family, dataset: Dataset, checks: list[Check], origin: Mappi
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return cache.load(dataset.id, content_hash)
-
-
-def _cached_for(folder: Path) -> str:
-    """The identity that a cache says it is of; empty where there is no cache, or it does not say."""
-    try:
-        return str(json.loads((folder / cache.MANIFEST).read_text(encoding="utf-8"))["id"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def _describe(

@@ -1,6 +1,7 @@
 """Reading any Minari data set of a known body: Gymnasium's half-cheetah and ant, and data of this project's form."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Source:
 def open_source(identity: str) -> Source:
     """The data set; raises DataError where it is not here, damaged, or of a body that is not known."""
     folder = store.folder_of(identity) / "data"
-    if not folder.exists():
+    if not store.present(identity) or not folder.exists():
         raise DataError(
             f"there is no Minari data set {identity} ({folder}). Get it with: minari download {identity}"
         )
@@ -88,13 +89,23 @@ def open_source(identity: str) -> Source:
         metadata = dict(storage.metadata)
         spec = metadata.get("env_spec") or "{}"
         spec = json.loads(spec) if isinstance(spec, str) else {}
+        settings = spec.get("kwargs") or {}
+        if not isinstance(settings, dict):
+            raise ValueError(f"the environment's settings are {settings!r}")
+        for name, least in (("ctrl_cost_weight", 0.0), ("forward_reward_weight", 1e-9)):
+            if not least <= float(settings.get(name, 1.0)) < math.inf:
+                raise ValueError(f"the environment's {name} is {settings[name]!r}")
+    except ImportError as error:
+        raise DataError(
+            f"the Minari data set {folder} is of a format that needs more packages: {error}. "
+            "Install what it names, such as: pip install 'minari[arrow]'"
+        ) from error
     except store.UNREADABLE as error:
         raise DataError(
             f"the Minari data set {folder} is damaged: {error}. Get it anew, from where it came."
         ) from error
     family = _own_family(str(metadata.get("family", "")))
     body = BODY_OF_FAMILY[family.name] if family else _body_of(identity, str(spec.get("id")))
-    settings = spec.get("kwargs") or {}
     changed = [name for name in ("frame_skip", "xml_file") if name in settings and family is None]
     if changed:
         raise DataError(
@@ -122,6 +133,10 @@ def _body_of(identity: str, environment: str) -> str:
 
 def _episode(source: Source, one: Mapping[str, Any]) -> SourceEpisode:
     """The stored episode in 64 bits; DataError where its shapes do not fit the body or a number is not finite."""
+    if isinstance(one["observations"], Mapping | tuple):
+        raise DataError(
+            f"the Minari data set {source.id} has observations of several parts; a body's own are one vector."
+        )
     arrays = [np.asarray(one[key], np.float64) for key in ("observations", "actions", "rewards")]
     observations, actions, rewards = arrays
     steps, family = len(rewards), source.family

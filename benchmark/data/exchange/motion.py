@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from benchmark.families.cheetah import TORSO_HEIGHT
 from benchmark.families.family import Array, BodyFamily, Family, State
 
-HIDDEN = {"cheetah-dir": 1, "cheetah-vel": 1, "ant-dir": 2, "walker-params": 1, "hopper-params": 1}
+HIDDEN = {
+    "cheetah-dir": 1, "cheetah-vel": 1, "ant-dir": 2, "walker-params": 1, "hopper-params": 1,
+    "point-robot": 0, "ant-goal": 0, "humanoid-dir": 2,
+}  # fmt: skip
 """Leading coordinates of qpos (the place) that observations leave out, of families whose state they hold else."""
 CHEETAH_X, CHEETAH_VELOCITY = 17, 8
 """Places of the torso's x and of the root's velocity in an observation of the half-cheetah."""

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,6 +35,40 @@ def test_names_are_kept_apart_and_nothing_is_overwritten(paths: list[Path], chee
         with pytest.raises(ConfigError, match="does not fit"):
             taken(cheetah, paths, name)
     assert intake.imported() == ["imported/cheetah-dir/theirs-v0"]
+
+
+def test_the_very_same_data_are_found_without_their_cache(paths: list[Path], cheetah: Family) -> None:
+    first, _ = taken(cheetah, paths)
+    shutil.rmtree(cache.root())
+    with pytest.raises(
+        DataError, match="very same data are here under another name: imported/cheetah-dir/theirs-v0"
+    ):
+        taken(cheetah, paths, "again")
+    assert intake.open_imported(cheetah, first.id).content_hash == first.content_hash
+
+
+def test_of_two_imports_at_once_under_one_name_the_later_is_refused(
+    paths: list[Path], cheetah: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = store._fill
+
+    def meanwhile(*given: Any) -> None:
+        monkeypatch.setattr(store, "_fill", fill)
+        taken(cheetah, paths[:2])
+        fill(*given)
+
+    monkeypatch.setattr(store, "_fill", meanwhile)
+    with pytest.raises(DataError, match="other data were stored as imported/cheetah-dir/theirs-v0 meanwhile"):
+        taken(cheetah, paths)
+    assert intake.open_imported(cheetah, "imported/cheetah-dir/theirs-v0").tasks.max() == 0
+
+
+def test_a_name_that_no_disk_takes_is_refused(paths: list[Path], cheetah: Family) -> None:
+    with pytest.raises(ConfigError, match="100 at most"):
+        taken(cheetah, paths, "a" * 101)
+    taken(cheetah, paths)
+    with pytest.raises(DataError, match="there can be no data set named"):
+        store.present(f"imported/cheetah-dir/{'a' * 300}-v0")
 
 
 @pytest.mark.parametrize("name", ["theirs", "again"])

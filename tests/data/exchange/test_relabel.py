@@ -1,5 +1,6 @@
 """Relabelled rewards and observations against what the simulator says they would have been."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -240,15 +241,23 @@ def test_sources_that_do_not_fit_are_one_message_and_leave_nothing(
     nothing_kept()
 
 
+ODD_WEIGHT = '{"id": "HalfCheetah-v5", "kwargs": {"ctrl_cost_weight": null}}'
+
+
 def test_damaged_and_missing_sources(run: Recorded, nothing_kept: Callable[[], None]) -> None:
     with pytest.raises(DataError, match="minari download mujoco/halfcheetah/made-up-v0"):
         open_source(GYMNASIUM)
     folder = write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
-    content = (folder / "main_data.hdf5").read_bytes()
+    content, described = (folder / "main_data.hdf5").read_bytes(), (folder / "metadata.json").read_text()
     for kept in (0.0, 0.5, 0.9):
         (folder / "main_data.hdf5").write_bytes(content[: int(kept * len(content))])
         with pytest.raises(DataError, match="damaged"):
             taken(GYMNASIUM, families.family("cheetah-vel"), [0])
+    for spec in ("[1]", '{"id": "HalfCheetah-v5", "kwargs": [1]}', ODD_WEIGHT):
+        metadata = {**json.loads(described), "env_spec": spec}
+        (folder / "metadata.json").write_text(json.dumps(metadata))
+        with pytest.raises(DataError, match="damaged"):
+            open_source(GYMNASIUM)
     (folder / "metadata.json").write_text("{")
     with pytest.raises(DataError, match="damaged"):
         open_source(GYMNASIUM)
