@@ -16,8 +16,6 @@ the values of actions that are not in the data. At test the policy is determinis
 `online` context is gathered with z from the prior first, then from the posterior.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +26,7 @@ from torch.nn.functional import mse_loss, softplus
 
 from baselines.gaussians import kl_to_prior, product_of_gaussians, squashed_log_density
 from baselines.pearl_online import OnlinePearl
+from baselines.perceptrons import Layers, new_layers, perceptron, repeated, tensors
 from benchmark.algorithm import (
     Algorithm,
     AlgorithmConfig,
@@ -43,8 +42,6 @@ from macaw.state import restore, saved
 from macaw.validation import check_choice, check_count, check_positive, check_range
 
 Products = Literal["float32", "bfloat16"]
-Layers = list[tuple[Tensor, Tensor]]
-"""Kernel (network, input, output) and bias (network, 1, output) of each layer of one or more networks."""
 
 PUBLISHED_SIZES = {
     "cheetah-vel": (16, 100),
@@ -100,41 +97,6 @@ class PearlConfig(AlgorithmConfig):
         check_range(self, 0.0, 1e6, "kl_weight", "regularisation", "behaviour_weight")
 
 
-def new_layers(
-    sizes: Sequence[tuple[int, int]], networks: int, random: torch.Generator, last_bound: float | None = None
-) -> Layers:
-    """Uniform within 1 / sqrt(inputs), or within `last_bound` in the last layer."""
-    layers = []
-    for index, (inputs, outputs) in enumerate(sizes):
-        last = index == len(sizes) - 1 and last_bound is not None
-        bound = last_bound if last and last_bound else 1 / math.sqrt(inputs)
-        shapes = ((networks, inputs, outputs), (networks, 1, outputs))
-        kernel, bias = (
-            torch.empty(shape, device=random.device)
-            .uniform_(-bound, bound, generator=random)
-            .requires_grad_()
-            for shape in shapes
-        )
-        layers.append((kernel, bias))
-    return layers
-
-
-def perceptron(
-    layers: Layers, inputs: Float[Tensor, "row input"], products: torch.dtype = torch.float32
-) -> Float[Tensor, "network row output"]:
-    """ReLU layers, all networks on the same rows; products in `products` but for the last layer's."""
-    outputs, last = inputs.expand(layers[0][0].shape[0], *inputs.shape), len(layers) - 1
-    for index, (kernel, bias) in enumerate(layers):
-        kind = products if index < last else torch.float32
-        outputs = (outputs.relu() if index else outputs).to(kind)
-        outputs = torch.baddbmm(bias.to(kind), outputs, kernel.to(kind))
-    return outputs
-
-
-def _tensors(layers: Layers) -> list[Tensor]:
-    return [tensor for pair in layers for tensor in pair]
-
-
 class Pearl(Algorithm):
     """Offline PEARL; see the text at the top of this file."""
 
@@ -143,10 +105,11 @@ class Pearl(Algorithm):
     fixed_steps = True
 
     def __init__(
-        self, config: PearlConfig, family: FamilyDescription, device: torch.device, random: torch.Generator
-    ) -> None:
-        """Build encoder, critics, V, its target and the policy, drawn from `random` on `device`."""
-        self.config, self.family, self._random = config, family, random
+        self, config: PearlConfig, family: FamilyDescription, device: torch.device, random: torch.Generator,
+        agents: int = 1,
+    ) -> None:  # fmt: skip
+        """Build encoder, critics, V, its target and the policy, drawn from `random` on `device`; of each, `agents`."""
+        self.config, self.family, self._random, self._agents = config, family, random, agents
         self._products = torch.bfloat16 if config.products == "bfloat16" else torch.float32
         tasks, context = PUBLISHED_SIZES.get(family.name.rpartition("-v")[0], OTHER_SIZES)
         self.tasks_per_step = config.tasks_per_step or tasks
@@ -156,20 +119,20 @@ class Pearl(Algorithm):
         hidden, depth = config.hidden_size, config.hidden_layers
         encoder = layer_sizes(seen, config.encoder_hidden_size, depth, 2 * latent)
         value = layer_sizes(observation + latent, hidden, depth, 1)
-        self._encoder = new_layers(encoder, 1, random)
+        self._encoder = new_layers(encoder, agents, random)
         critics = layer_sizes(observation + action + latent, hidden, depth, 1)
-        self._critics = new_layers(critics, 2, random, last_bound=3e-3)
-        self._value = new_layers(value, 1, random, last_bound=3e-3)
+        self._critics = new_layers(critics, 2 * agents, random, last_bound=3e-3)
+        self._value = new_layers(value, agents, random, last_bound=3e-3)
         self._target = [(kernel.detach().clone(), bias.detach().clone()) for kernel, bias in self._value]
         policy = layer_sizes(observation + latent, hidden, depth, 2 * action)
-        self._policy = new_layers(policy, 1, random, last_bound=1e-3)
+        self._policy = new_layers(policy, agents, random, last_bound=1e-3)
         parts = {
             "encoder": self._encoder,
             "critics": self._critics,
             "value": self._value,
             "policy": self._policy,
         }
-        self._adams = {name: Adam(_tensors(part), config.learning_rate) for name, part in parts.items()}
+        self._adams = {name: Adam(tensors(part), config.learning_rate) for name, part in parts.items()}
 
     def update(self, data: TrainingData) -> Metrics:
         """One step on every network, for a batch of tasks."""
@@ -191,8 +154,8 @@ class Pearl(Algorithm):
         return {"loss": critic_loss.detach(), **{name: value.detach() for name, value in metrics.items()}}
 
     def actor_critic_step(self, batch: Transitions, latent: Float[Tensor, "task latent"]) -> None:
-        """One step on critics, V and policy, with a z that is given; the encoder rests."""
-        self._step(self._critic_loss(batch, latent), "critics")
+        """One step on critics, V and policy, with a z that is given; the encoder rests. Agents have as many tasks."""
+        self._step(self._agents * self._critic_loss(batch, latent), "critics")
         self._act_better(batch, latent)
 
     def _act_better(
@@ -200,13 +163,13 @@ class Pearl(Algorithm):
     ) -> dict[str, Float[Tensor, ""]]:
         """One step on V, its target and the policy."""
         actor_loss, soft_values = self._actor_loss(batch, latent)
-        predicted = self._outputs(self._value, _rows(batch.observations, latent)).squeeze(-1)
-        value_loss = mse_loss(predicted, soft_values.unsqueeze(0))
-        self._step(value_loss, "value")
+        predicted = self._outputs(self._value, _rows(batch.observations, latent)).flatten()
+        value_loss = mse_loss(predicted, soft_values)
+        self._step(self._agents * value_loss, "value")
         with torch.no_grad():
-            for target, live in zip(_tensors(self._target), _tensors(self._value), strict=True):
+            for target, live in zip(tensors(self._target), tensors(self._value), strict=True):
                 target.lerp_(live, self.config.target_rate)
-        self._step(actor_loss, "policy")
+        self._step(self._agents * actor_loss, "policy")
         return {"value_loss": value_loss, "actor_loss": actor_loss, "value": predicted.mean()}
 
     def posterior(
@@ -250,10 +213,10 @@ class Pearl(Algorithm):
     def _state(self) -> dict[str, Any]:
         parts = {name: adam.tensors for name, adam in self._adams.items()}
         adams = {f"{name}_adam": adam.state() for name, adam in self._adams.items()}
-        return {**parts, "target": _tensors(self._target), **adams}
+        return {**parts, "target": tensors(self._target), **adams}
 
     def _critic_loss(self, batch: Transitions, latent: Float[Tensor, "task latent"]) -> Tensor:
-        """L_Q, the sum over both critics."""
+        """L_Q, the sum over both critics and the mean over agents."""
         config = self.config
         with torch.no_grad():
             following = self._outputs(self._target, _rows(batch.next_observations, latent)).view_as(
@@ -262,24 +225,25 @@ class Pearl(Algorithm):
             continued = config.discount * (1 - batch.terminated) * following
             targets = config.reward_scale * batch.rewards + continued
         predicted = self._outputs(self._critics, _rows(batch.observations, latent, batch.actions)).squeeze(-1)
-        return 2 * mse_loss(predicted, targets.flatten().expand_as(predicted))
+        return 2 * mse_loss(predicted, targets.view(self._agents, 1, -1).expand_as(predicted))
 
     def _actor_loss(
         self, batch: Transitions, latent: Float[Tensor, "task latent"]
     ) -> tuple[Tensor, Float[Tensor, " row"]]:
-        """L_pi, and the target min Q - log pi of V."""
+        """L_pi, the mean over agents, and the target min Q - log pi of V."""
         config = self.config
         mean, log_std = self._distribution(batch.observations, latent)
         unsquashed = mean + log_std.exp() * self._normal(mean)
         log_density = squashed_log_density(unsquashed, mean, log_std).flatten()
         critics = [(kernel.detach(), bias.detach()) for kernel, bias in self._critics]
-        values = (
-            self._outputs(critics, _rows(batch.observations, latent, unsquashed.tanh())).squeeze(-1).amin(0)
-        )
-        loss = (log_density - values).mean()
+        rows = _rows(batch.observations, latent, unsquashed.tanh())
+        values = self._outputs(critics, rows).squeeze(-1).amin(1).flatten()
+        loss = (log_density - values).view(self._agents, -1).mean(1)
         if config.behaviour_weight:
-            cloning = mse_loss(mean.tanh(), batch.actions)
-            loss = loss / values.detach().abs().mean() + config.behaviour_weight * cloning
+            loss = loss / values.detach().view(self._agents, -1).abs().mean(1)
+        loss = loss.mean()
+        if config.behaviour_weight:
+            loss = loss + config.behaviour_weight * mse_loss(mean.tanh(), batch.actions)
         loss = loss + config.regularisation * (mean.square().mean() + log_std.square().mean())
         return loss, (values - log_density).detach()
 
@@ -297,7 +261,8 @@ class Pearl(Algorithm):
 
         @torch.no_grad()
         def act(observations: Tensor) -> Tensor:
-            outputs = perceptron(kept, _rows(observations, latent)).view(*observations.shape[:2], -1)
+            outputs = perceptron(kept, self._by_agent(_rows(observations, latent)))
+            outputs = outputs.view(*observations.shape[:2], -1)
             return outputs.chunk(2, -1)[0].tanh()
 
         return act
@@ -312,12 +277,13 @@ class Pearl(Algorithm):
 
         return act
 
-    def copy(self) -> "Pearl":
-        """A copy that learns apart; random numbers come from the same stream."""
-        other = Pearl(self.config, self.family, self._random.device, torch.Generator(self._random.device))
-        other.load_state(self.state())
-        other._random = self._random
-        return other
+    def copies(self, agents: int) -> "Pearl":
+        """So many copies in one batch, each of which learns apart; random numbers come from the same stream."""
+        unused = torch.Generator(self._random.device)
+        found = Pearl(self.config, self.family, self._random.device, unused, agents)
+        found.load_state(repeated(self.state(), agents))
+        found._random = self._random
+        return found
 
     def _step(self, loss: Tensor, *parts: str) -> None:
         """One Adam step of these networks along the gradient of the loss."""
@@ -329,8 +295,11 @@ class Pearl(Algorithm):
 
     def _outputs(
         self, layers: Layers, inputs: Float[Tensor, "row input"]
-    ) -> Float[Tensor, "network row output"]:
-        return perceptron(layers, inputs, self._products)
+    ) -> Float[Tensor, "agent network own output"]:
+        return perceptron(layers, self._by_agent(inputs), self._products)
+
+    def _by_agent(self, rows: Float[Tensor, "row input"]) -> Float[Tensor, "agent own input"]:
+        return rows.view(self._agents, -1, rows.shape[-1])
 
     def _normal(self, like: Tensor) -> Tensor:
         return torch.empty_like(like).normal_(generator=self._random)

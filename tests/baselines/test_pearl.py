@@ -165,6 +165,29 @@ def test_the_behaviour_term_pulls_the_policy_to_the_data() -> None:
     assert distances[1] < 0.5 * distances[0]
 
 
+@pytest.mark.parametrize("behaviour_weight", [0.0, 2.5])
+def test_agents_in_one_batch_learn_as_each_alone(
+    monkeypatch: pytest.MonkeyPatch, behaviour_weight: float
+) -> None:
+    monkeypatch.setattr(Pearl, "_normal", lambda self, like: torch.zeros_like(like))
+    method = build(behaviour_weight=behaviour_weight)
+    batches = [transitions(FAMILY, 3, 24, seed) for seed in range(4)]
+    latents = torch.randn(3, method.config.latent_size, generator=torch.Generator().manual_seed(1))
+    method.actor_critic_step(batches[0], latents)  # moments that are not zero
+    together, alone = method.copies(3), [method.copies(1) for _ in range(3)]
+    for batch in batches:
+        together.actor_critic_step(batch, latents)
+        for task, agent in enumerate(alone):
+            agent.actor_critic_step(
+                batch.map(lambda tensor, task=task: tensor[task : task + 1]), latents[task : task + 1]
+            )
+    for part in ("critics", "value", "policy", "target"):
+        for index, found in enumerate(together.state()[part]):
+            expected = torch.cat([agent.state()[part][index] for agent in alone])
+            assert torch.allclose(found, expected, atol=1e-6), (part, index)
+            assert not torch.allclose(found, method.copies(3).state()[part][index], atol=1e-6)
+
+
 def test_exploring_samples_the_prior_first_and_then_the_posterior() -> None:
     method, observations = build(), torch.ones(1, 1, 3)
     for _ in range(20):
