@@ -49,11 +49,10 @@ def _everywhere(
     statistic: Statistic,
 ) -> list[pd.DataFrame]:  # fmt: skip
     """The mean over families of the methods that have one result on each, and a remark on the others."""
-    parts = []
+    parts, others = [], []
     for algorithm, by_family in methods.items():
-        absent = [name for name in families if name not in by_family]
-        if absent:
-            parts.append(remark(panel, f"{algorithm}: no result, or several, on {', '.join(absent)}"))
+        if not by_family.keys() >= set(families):
+            others.append(algorithm)
             continue
         matrices = [score_matrix(by_family[name].rows) for name in families]
         found = average([estimate(matrix, statistic) for matrix in matrices])
@@ -63,6 +62,8 @@ def _everywhere(
                 panel, "line", Series(algorithm, algorithm, rows), xs, _row(found), min(map(len, matrices))
             )
         )
+    if others:
+        parts.append(remark(panel, f"not one result on each family: {', '.join(others)}"))
     return parts
 
 
