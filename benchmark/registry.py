@@ -142,7 +142,7 @@ def build_config(algorithm: type[Algorithm], settings: Mapping[str, Any]) -> Alg
     typed = {key: _typed(key, value, hints[key]) for key, value in settings.items()}
     try:
         config = algorithm.Config(**typed)
-    except Exception as error:  # noqa: BLE001 - someone's own checks may raise anything
+    except FOREIGN_ERRORS as error:  # someone's own checks may raise anything
         raise ConfigError(
             f"configuration of {algorithm.name}: {str(error) or type(error).__name__}"
         ) from error

@@ -14,8 +14,7 @@ from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription
 from benchmark.contract import ALL_CHECKS, checks, run_checks
 from benchmark.contract.data import FixedData, RandomData, transitions
 from benchmark.contract.devices import fixed_steps_are_the_same, runs_on_any_device
-from benchmark.contract.subject import Subject
-from benchmark.errors import AlgorithmError
+from benchmark.contract.subject import Broken, Subject
 from benchmark.registry import BUILT_IN, build_config, find_algorithm
 
 TINY: dict[str, dict[str, Any]] = {
@@ -190,7 +189,10 @@ class Faulty(Algorithm):
 
     def explore(self, context: Any) -> Any:
         """The adapted policy, unless that is the promise it breaks."""
-        return None if self.fault == "explores-nothing" else self.adapt(context)
+        policy = self.adapt(context)
+        if self.fault == "explores-nothing":
+            return None
+        return (lambda observations: 3 + policy(observations)) if self.fault == "explores-widely" else policy
 
     def informed(self, slots: Any) -> Any:
         """Policies of train tasks."""
@@ -226,7 +228,7 @@ FAULTS = [
     ("shape", checks.adapts_to_any_context),
     ("wide", checks.adapts_to_any_context),
     ("whole-numbers", checks.adapts_to_any_context),
-    ("explores-nothing", checks.explores_from_any_context),
+    ("explores-widely", checks.explores_from_any_context),
     ("informed", checks.is_a_policy_where_it_is_told_the_task),
     ("noise", checks.acts_alike_twice),
     ("changes-the-context", checks.acts_alike_twice),
@@ -262,7 +264,7 @@ def test_every_promise_is_broken_once() -> None:
 
 @pytest.mark.parametrize(("fault", "check"), FAULTS)
 def test_a_broken_promise_is_noticed(fault: str, check: Any) -> None:
-    with pytest.raises(AlgorithmError):
+    with pytest.raises(Broken):
         check(Subject(Faulty, Config(fault=fault), describe("point-robot")))
 
 
@@ -288,6 +290,12 @@ def test_a_crash_says_the_line_of_the_method_and_stops_nothing() -> None:
     broken = [problem for problem in problems if problem]
     assert len(broken) == 1
     assert "ZeroDivisionError at test_contract.py, line" in broken[0]
+
+
+def test_an_answer_that_is_no_policy_is_named() -> None:
+    verdicts = run_checks(Subject(Faulty, Config(fault="explores-nothing"), describe("point-robot")))
+    broken = [verdict.problem for verdict in verdicts if verdict.problem]
+    assert broken == ["faulty.explore gave NoneType, not a policy that can be called."]
 
 
 def test_leaving_the_program_is_no_way_to_keep_a_promise(monkeypatch: pytest.MonkeyPatch) -> None:

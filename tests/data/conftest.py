@@ -75,8 +75,8 @@ def small_standard(
 
 
 @contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Within the block the system writes no file beyond so many bytes, as a disk that is full."""
+def full_disk(size: int) -> Iterator[None]:
+    """A file-size limit makes writes fail half way, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -2,13 +2,11 @@
 
 import multiprocessing
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from benchmark.data.recipe import Recipe
 from benchmark.data.sac import SacConfig
 from benchmark.data.share import Share, read_done
 from benchmark.errors import CheckpointError, ConfigError, RunError
+from tests.data.conftest import full_disk
 
 SMALL = SacConfig(actor_hidden_size=8, critic_hidden_size=12, batch_size=8, random_steps=10)
 TINY = Recipe("cheetah-dir", steps=100, shares=2, sac=SMALL)
@@ -304,17 +303,6 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"file/cheetah-dir cannot be written: .*Choose another --out"):
         collect(TINY, tmp_path / "file" / "cheetah-dir")
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """A file-size limit makes writes fail half way, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from benchmark.data import catalog, store
 from benchmark.data.dataset import Dataset
 from benchmark.errors import DataError
 from benchmark.families.family import Family
-from tests.data.conftest import files_no_larger_than
+from tests.data.conftest import full_disk
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_disk_that_is_full_in_truth_is_one_message(
     cheetah: Family, cheetah_data: Dataset, metadata: dict[str, object], homes: Path, size: int
 ) -> None:
     with (
-        files_no_larger_than(size),
+        full_disk(size),
         pytest.raises(DataError, match=r"cannot be written: .*MINARI_DATASETS_PATH"),
     ):
         store.write(cheetah, cheetah_data, metadata)
@@ -185,9 +185,9 @@ def test_the_space_that_is_asked_for_is_what_it_takes(
     stored: Path, cheetah_data: Dataset, tmp_path: Path
 ) -> None:
     size = (stored / "main_data.hdf5").stat().st_size
-    with files_no_larger_than(size), pytest.raises(OSError, match="large"):
+    with full_disk(size), pytest.raises(OSError, match="large"):
         store._require_space(tmp_path / "space", cheetah_data)
-    with files_no_larger_than(int(1.2 * size)):
+    with full_disk(int(1.2 * size)):
         store._require_space(tmp_path / "space", cheetah_data)
     assert not (tmp_path / "space").exists()
 

@@ -112,7 +112,7 @@ def _terminations(
         terminal = terminal_states(family, data.observations[following[start : start + AT_ONCE]])
         if terminal is None:
             return Check(
-                "terminal flags", f"not checked: {family.name} is not told from its observation here"
+                "terminal flags", f"not checked: how {family.name} ends is not told by its observation"
             )
         over.append(terminal)
     wrong, against = flagged != np.concatenate(over), "the family's termination"
