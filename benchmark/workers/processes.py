@@ -1,14 +1,19 @@
 """Workers on this machine: a process per job, so that a killed one takes no other with it, and its memory is its own.
 
 The standard library's thread pool does the scheduling: each of its threads starts one process and waits for its end.
+Its fork server is the processes' parent: it imports PyTorch once for all, which takes longer than all else they import.
 """
 
 import multiprocessing
+import os
 import signal
+import sys
 import traceback
+from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import connection, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
 from threading import Lock
 from typing import Any, Self, TypeAlias
 
@@ -17,9 +22,14 @@ from benchmark.workers import Job
 
 Line: TypeAlias = "connection.Connection[Any, Any]"
 
+IMPORTED_ONCE = ("torch", "benchmark.families")
+"""What every worker finds imported. Importing them starts no thread and draws nothing, so that they can be forked."""
 
-def _serve(job: Job, parent: Line) -> None:
+
+def _serve(job: Job, environment: Mapping[str, str], parent: Line) -> None:
     """In the process: do the job, then tell the parent how it ended."""
+    os.environ.clear()  # the fork server's are those of its start
+    os.environ.update(environment)
     error: BenchmarkError | None = None
     try:
         job.work(parent.poll)  # true for a word from the parent and for its end
@@ -73,9 +83,9 @@ class Processes:
         return self._attempt(job)
 
     def _attempt(self, job: Job) -> BenchmarkError | None:
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         mine, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(job, theirs))
+        process = context.Process(target=_serve, args=(job, dict(os.environ), theirs))
         with self._lock:  # starting a process also looks after those that have ended
             if self._stopped:
                 raise CancelledError
@@ -96,6 +106,15 @@ class Processes:
         mine.close()
         process.close()
         return error if heard else _killed(job, status)
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """How processes are begun. Only Linux can fork one that has loaded what PyTorch loads elsewhere."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED_ONCE))
+    return context
 
 
 def _block_signals() -> None:

@@ -21,6 +21,7 @@ from benchmark.data.sac import SacConfig
 from benchmark.data.share import Share, read_done
 from benchmark.errors import CheckpointError, ConfigError, RunError
 from tests.data.conftest import full_disk
+from tests.worker_processes import running, workers_of
 
 SMALL = SacConfig(actor_hidden_size=8, critic_hidden_size=12, batch_size=8, random_steps=10)
 TINY = Recipe("cheetah-dir", steps=100, shares=2, sac=SMALL)
@@ -218,19 +219,6 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
-def running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def child_processes(parent: int) -> list[int]:
-    threads = Path(f"/proc/{parent}/task").glob("*/children")  # a thread's are listed with it
-    children = [one for listed in threads for one in listed.read_text().split()]
-    return [int(one) for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
-
-
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers by /proc")
 @pytest.mark.parametrize(
     ("send", "status"),
@@ -257,7 +245,7 @@ def test_workers_end_with_their_parent_and_save(
     workers: list[int] = []
     try:
         wait_until(lambda: len(list(out.glob("share-*.csv"))) == 2, "both shares write their logs")
-        workers = child_processes(parent.pid)
+        workers = workers_of(parent.pid)
         assert len(workers) == 2
         send(parent.pid)
         message = parent.communicate(timeout=120)[1]

@@ -19,6 +19,7 @@ from benchmark.sweep import work
 from benchmark.workers import AskedToStop, Job, work_off
 from benchmark.workers.processes import Processes
 from tests.sweep.conftest import EXPERIMENT, FOLDERS, assert_same, checkpoints, driver, wait_until
+from tests.worker_processes import running, workers_of
 
 ONE_RUN = EXPERIMENT.replace(', "meta-bc"', "")
 
@@ -70,19 +71,6 @@ def test_other_runs_in_a_folder_are_refused_before_anything_starts(
     assert not output.out
     assert output.err.startswith("error: ")
     assert re.search(message, output.err)
-
-
-def workers_of(parent: int) -> list[int]:
-    threads = Path(f"/proc/{parent}/task").glob("*/children")
-    children = [int(one) for listed in threads for one in listed.read_text().split()]
-    return [one for one in children if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
-
-
-def running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_killed_worker_is_replaced(undisturbed: Path, experiment: Path, tmp_path: Path) -> None:
