@@ -19,11 +19,8 @@ from torch import Tensor
 
 from benchmark.data.networks import Adam, BatchedMLP, native_bfloat16
 from benchmark.data.replay import Replay
+from benchmark.data.snapshots import LOG_STD_CENTRE, LOG_STD_SPAN
 from benchmark.errors import ConfigError
-
-LOG_STD_CENTRE, LOG_STD_SPAN = -1.5, 3.5
-"""The log standard deviation is centre + span * tanh(raw), so it lies in (-5, 2)."""
-
 
 RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (

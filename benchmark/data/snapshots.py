@@ -19,12 +19,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from benchmark import files
-from benchmark.data.sac import LOG_STD_CENTRE, LOG_STD_SPAN
 from benchmark.errors import DataError
 from benchmark.files import write_atomically
 
 UNIFORM = -1
 WEIGHTS = ("w1", "b1", "w2", "b2", "w3", "b3")
+LOG_STD_CENTRE, LOG_STD_SPAN = -1.5, 3.5
+"""The log standard deviation is centre + span * tanh(raw), so it lies in (-5, 2)."""
 Array = NDArray[np.float64]
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from benchmark.data.networks import BatchedMLP
-from benchmark.data.sac import LOG_STD_CENTRE, LOG_STD_SPAN, BatchedSac, SacConfig
-from benchmark.data.snapshots import Snapshots
+from benchmark.data.sac import BatchedSac, SacConfig
+from benchmark.data.snapshots import LOG_STD_CENTRE, LOG_STD_SPAN, Snapshots
 
 CONFIG = SacConfig(actor_hidden_size=16, critic_hidden_size=16, batch_size=8, random_steps=5)
 SHARED = replace(CONFIG, shared=True)
