@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from xdist.scheduler import LoadFileScheduling
+
+SHARING_RUNS = ("tests/submissions/", "tests/sweep/")
 
 torch.set_num_threads(1)  # the tensors of tests are small: threads would only wait for each other
 install_import_hook(["macaw", "baselines"], "beartype.beartype")
@@ -19,6 +23,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=Path(__file__).parent / "golden",
         help="folder of recordings of the authors' program to replay (default: the shipped ones)",
     )
+
+
+class TogetherWhereRunsAreShared(LoadFileScheduling):
+    """The tests of a file run in one process (`--dist loadfile`), and those of a folder that all need the same runs."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return next((folder for folder in SHARING_RUNS if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return TogetherWhereRunsAreShared(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True, scope="session")
