@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark import families, files
 from benchmark.data import card_scripts, catalog
-from benchmark.data.dataset import SIZES, Progress, dataset_id, no_progress
+from benchmark.data.dataset import SIZES, TIERS, Progress, dataset_id, no_progress
 from benchmark.data.long_trained import last_returns, long_path, read_long
 from benchmark.data.markdown import number, table
 from benchmark.data.recipe import Recipe, read_recipe, recipe_path
@@ -74,7 +74,7 @@ def card_text(family: Family) -> str:
             card_scripts.successes(family, known.references.successes, rows),
             card_scripts.references(family, known.references, rows),
             card_scripts.blind(family, known.references),
-            card_scripts.limits(known),
+            card_scripts.limits(),
         ]
     else:
         assert isinstance(behaviour, Snapshots)
@@ -177,7 +177,21 @@ def _data_sets(family: Family, known: catalog.Entry) -> str:
         f"## Data sets\n\nThe small ones are the default{longer}. "
         "`minari.load_dataset(id)` reads them, once they are recorded.\n\n"
         + table(["Minari id", "transitions per task", "transitions", "SHA-256 of the content"], lines)
+        + _not_standardised(known)
     )
+
+
+def _not_standardised(known: catalog.Entry) -> str:
+    """The data sets without a hash, in a sentence; nothing where every one has its hash."""
+    missing = {size: [tier for tier in TIERS if tier not in known.hashes.get(size, {})] for size in SIZES}
+    named = [
+        f"{', '.join(f'`{tier}`' for tier in tiers)} in size `{size}`"
+        for size, tiers in missing.items()
+        if tiers
+    ]
+    if not named:
+        return ""
+    return f"\nNot standardised yet, so that they cannot be opened: {'; '.join(named)}.\n"
 
 
 def _life(snapshots: Snapshots, rows: Sequence[SnapshotReturns]) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.data import catalog
-from benchmark.data.dataset import SIZES, TIERS
 from benchmark.data.markdown import number, percent, table
 from benchmark.data.references import (
     TRIAL_EPISODES,
@@ -185,14 +184,8 @@ def blind(family: Family, known: References) -> str:
     )
 
 
-def limits(known: catalog.Entry) -> str:
+def limits() -> str:
     """Licence and known limits."""
-    missing = [
-        f"`{tier}` in size `{size}`"
-        for size in SIZES
-        for tier in TIERS
-        if tier not in known.hashes.get(size, {})
-    ]
     return (
         "## Licence\n\nMIT, as the project. Meta-World is MIT too.\n\n"
         "## Known limits\n\n"
@@ -200,7 +193,6 @@ def limits(known: catalog.Entry) -> str:
         "- Behaviour is scripted: levels differ in skill and noise, not in what a learner would do half way.\n"
         "- Scripts see the goal; a context's actions tell of it, its observations do not.\n"
         "- A goal decides the whole initial state: there are as many as goals.\n"
-        f"- Not standardised yet, so that they cannot be opened: {', '.join(missing) or 'none'}.\n"
         "- Recorded with one version of MuJoCo and of Meta-World; others give other trajectories. Recording needs an "
         "x86-64 processor with AVX2 and FMA (since about 2015), and about nine minutes of one core per million "
         "transitions; reading needs nothing.\n"

@@ -10,6 +10,7 @@ from PIL import Image
 from benchmark import families, files
 from benchmark.cli import main
 from benchmark.data import card, catalog
+from benchmark.data.dataset import SIZES, TIERS
 from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.shipped import is_shipped
 from benchmark.data.snapshots import Snapshots, shipped_path
@@ -89,6 +90,15 @@ def test_a_card_follows_what_it_describes(with_recipe: Family) -> None:
 def test_a_card_says_about_how_many_transitions_there_are(with_recipe: Family) -> None:
     """Exactly as many there are only where episodes are of one length: random walkers have 995,274 of a million."""
     assert "| about 1,200 | about 2,400 |" in card.card_text(with_recipe)
+
+
+def test_a_card_names_the_data_sets_that_are_not_standardised(with_recipe: Family) -> None:
+    every = {size: dict.fromkeys(TIERS, "f" * 64) for size in SIZES}
+    catalog.write_entry(with_recipe, replace(catalog.entry(with_recipe), hashes=every))
+    assert "Not standardised" not in card.card_text(with_recipe)
+    part = {"small": every["small"], "full": {"mixed": "f" * 64}}
+    catalog.write_entry(with_recipe, replace(catalog.entry(with_recipe), hashes=part))
+    assert "cannot be opened: `random`, `medium`, `expert` in size `full`.\n" in card.card_text(with_recipe)
 
 
 @pytest.mark.parametrize("hashes", [{}, {"full": {"mixed": "f" * 64}}])
