@@ -171,8 +171,9 @@ def _add_data(verbs: "Verbs") -> None:
         "commands_data.collect",
     )
     collect.add_argument("--family", required=True, help="task family")
-    collect.add_argument("--recipe", help="TOML file (default: datasets/recipes/<family>.toml)")
-    collect.add_argument(
+    recipe = collect.add_mutually_exclusive_group()
+    recipe.add_argument("--recipe", help="TOML file (default: datasets/recipes/<family>.toml)")
+    recipe.add_argument(
         "--long",
         action="store_true",
         help="by recipes/long/: a few tasks to the end, to hold the experts against",
@@ -184,13 +185,15 @@ def _add_data(verbs: "Verbs") -> None:
     record = _verb(
         actions, "record", "record a data set from the shipped behaviour policies", "commands_data.record"
     )
+    record.add_argument("--family", default="cheetah-dir", help="task family")
+    record.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
+    record.add_argument("--size", default="small", help="small, full")
     verify = _verb(
         actions, "verify", "check hashes of snapshots, recorded data sets and caches", "commands_data.verify"
     )
-    for parser in (record, verify):
-        parser.add_argument("--family", default="cheetah-dir", help="task family")
-        parser.add_argument("--tier", default="mixed", help="mixed, expert, medium, random")
-        parser.add_argument("--size", default="small", help="small, full")
+    verify.add_argument("--family", help="task family (default: cheetah-dir)")
+    verify.add_argument("--tier", help="mixed, expert, medium, random (default: mixed)")
+    verify.add_argument("--size", help="small, full (default: small)")
     verify.add_argument("--all", action="store_true", help="verify all that is recorded here")
     _add_standard(actions)
     _add_exchange(actions)

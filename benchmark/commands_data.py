@@ -162,12 +162,16 @@ def verify(options: argparse.Namespace) -> None:
     from benchmark.data.overview import verify, verify_all
     from benchmark.errors import DataError
 
+    given = [name for name in ("family", "tier", "size") if getattr(options, name)]
+    if options.all and given:
+        raise ConfigError(f"--all verifies everything: leave out --{given[0]}, or --all.")
+    named = options.family or "cheetah-dir", options.tier or "mixed", options.size or "small"
     with progress_bar("verifying") as (progress, task):
 
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        findings = verify_all(show) if options.all else verify(options.family, options.tier, options.size)
+        findings = verify_all(show) if options.all else verify(*named)
     for one in findings:
         state = "not here" if not one.present else "DAMAGED" if one.problem else "good"
         console.print(f"{state:9} {one.what}  {one.where}", highlight=False, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.console import console
-from benchmark.errors import ResultError
+from benchmark.errors import ConfigError, ResultError
 from benchmark.files import LEADERBOARD, PROJECT, write_text
 
 if TYPE_CHECKING:
@@ -113,6 +113,10 @@ def site(options: argparse.Namespace) -> None:
     from benchmark.results.leaderboard import leaderboard as aggregate
     from benchmark.results.page.write import page
 
+    if options.add:
+        raise ConfigError(
+            "the page shows the leaderboard as it is: first leaderboard --add, then leaderboard site."
+        )
     folder = Path(options.folder) if options.folder else LEADERBOARD
     path = Path(options.out) if options.out else folder / "site" / "index.html"
     board = read_board(folder)

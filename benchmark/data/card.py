@@ -266,22 +266,27 @@ def _blind(family: Family, known: catalog.Entry) -> str:
     lines = []
     for name, blind in known.references.blind.items():
         split = family.split(name)
-        own = np.mean([known.references.expert[task] for task in split.test])
-        best = float(np.mean(blind.returns))
-        lines.append(
-            [f"`{name}`", len(split.train), len(split.test), blind.expert, number(best), number(float(own))]
+        tests = list(split.test)
+        returns = (
+            blind.returns,
+            np.take(known.references.still, tests),
+            np.take(known.references.expert, tests),
         )
+        means = [number(float(np.mean(one))) for one in returns]
+        lines.append([f"`{name}`", len(split.train), len(tests), blind.expert, *means])
     head = [
         "split",
         "train tasks",
         "test tasks",
         "blind expert",
         "its mean return",
+        "standing still",
         "the test tasks' own experts",
     ]
     return (
         "## Blind reference\n\nThe train task's expert that does best on a split's test tasks without "
-        "adapting: an algorithm below it has not adapted, whatever its return.\n\n" + table(head, lines)
+        "adapting: an algorithm below it would do better to follow that one in every task, or to stand still where "
+        "that pays more, whatever its return.\n\n" + table(head, lines)
     )
 
 

@@ -178,9 +178,10 @@ def blind(family: Family, known: References) -> str:
     ]
     return (
         "## Blind reference\n\nThe train task's script that does best on a split's test tasks: an algorithm below it "
-        "has not adapted, whatever its return. A script only maps observations to actions, so it can be run in any "
-        "task; here, as for an algorithm, the goal is hidden from it (zeros in its place). The best was looked for on "
-        f"{TRIAL_EPISODES} goals, then measured on all 20.\n\n" + table(head, lines)
+        "would do better to follow that one in every task, whatever its return. A script only maps observations to "
+        "actions, so it can be run in any task; here, as for an algorithm, the goal is hidden from it (zeros in its "
+        f"place). The best was looked for on {TRIAL_EPISODES} goals, then measured on all 20.\n\n"
+        + table(head, lines)
     )
 
 

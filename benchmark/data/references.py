@@ -36,7 +36,7 @@ SUCCESS_COLUMNS = ("stochastic_success", "deterministic_success")
 
 @dataclass(frozen=True)
 class Blind:
-    """The best single train expert of a split, on the split's test tasks: what no adaptation can reach."""
+    """The best single train expert of a split, on the split's test tasks: one behaviour for all, the best there is."""
 
     expert: int
     """Whose expert it is: argmax over train tasks i of the mean over test tasks j of R(i, j)."""

@@ -14,7 +14,8 @@ from benchmark.families.family import Array, BodyFamily, Split, State, holding_o
 from benchmark.families.turning import headings, plane_turn, torso_turn, unit
 
 INITIAL_POSITION = (0.0, 0.0, 0.75, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, -1.0, 0.0, 1.0)
-"""Torso position (3) and orientation (4), then hip and ankle of each leg (8), as in the body's `init_qpos`."""
+"""Torso position (3) and orientation (4), then hip and ankle of each leg (8): `init_qpos` of the body's file,
+at the height that the torso has there."""
 HEALTHY_HEIGHT = (0.2, 1.0)
 
 

@@ -59,6 +59,14 @@ class Estimate:
     freedom: NDArray[np.float64]
     """Degrees of freedom of the error: seeds - 1, or fewer than their sum if several estimates are combined."""
 
+    @classmethod
+    def of_interval(cls, value: float, high: float, seeds: int, level: float = LEVEL) -> "Estimate":
+        """The estimate of one number from so many seeds whose `interval` ends there; NaN where it has none."""
+        freedom = np.asarray(seeds - 1.0 if seeds >= MINIMUM_SEEDS else np.nan)
+        return cls(
+            np.asarray(value), np.asarray(high - value) / stats.t.ppf(0.5 + level / 2, freedom), freedom
+        )
+
     def interval(self, level: float = LEVEL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end: value -+ error * quantile of Student's t; of width 0 where no seed differs.
 

@@ -25,11 +25,20 @@ TOLERANCE = 2.0
 
 
 def levelled_off(steps: Sequence[int], scores: Sequence[float], window: int = WINDOW) -> int | None:
-    """The step at which a curve has levelled off, a multiple of `window`; None where it has not."""
+    """The step at which a curve has levelled off, a multiple of `window`; None where it has not.
+
+    Raises ResultError where a window holds no evaluation.
+    """
     number = (np.asarray(steps) - 1) // window
     complete = max(steps) // window
     if complete < 2:
         return None
+    empty = set(range(complete)) - set(number.tolist())
+    if empty:
+        raise ResultError(
+            f"nothing was evaluated between the steps {min(empty) * window:,} and {(min(empty) + 1) * window:,}: the "
+            f"rule needs runs with --evaluate-every {window} or less."
+        )
     means = np.array([np.mean(np.asarray(scores)[number == one]) for one in range(complete)])
     for one in range(complete - 1):
         if means[one + 1 :].max() <= means[one] + TOLERANCE:

@@ -169,6 +169,8 @@ def _pair(key: tuple[Any, ...], first: tuple[str, pd.DataFrame], second: tuple[s
         "data": str(values["data"]).rpartition("/")[2].rpartition("-v")[0],
         "protocol": str(values["protocol"]), "MuJoCo": values["mujoco"],
     }  # fmt: skip
+    if values["online_steps"]:
+        shared["online steps"] = f"{values['online_steps']:,}"
     return Pair(
         str(values["family"]),
         tuple(shared.items()),

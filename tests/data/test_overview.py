@@ -113,3 +113,9 @@ def test_unknown_names_are_errors(small_standard: Family) -> None:
         overview.verify("cheetah-dir", "exprt", "small")
     with pytest.raises(DataError, match="not standardised"):
         overview.verify("cheetah-dir", "expert", "full")
+
+
+@pytest.mark.parametrize("one", ["family", "tier", "size"])
+def test_all_and_one_of_all_is_refused(one: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "verify", "--all", f"--{one}", "small"]) == 2
+    assert f"leave out --{one}, or --all" in capsys.readouterr().err

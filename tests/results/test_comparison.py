@@ -145,6 +145,18 @@ def test_what_both_have_under_several_conditions_is_compared_apart(tmp_path: Pat
     assert [len(one.families) for one in found] == [1, 1, 1]
 
 
+def test_every_number_of_online_steps_is_compared_apart(tmp_path: Path) -> None:
+    rows = [result(name, scores, family, online_steps=steps) for name, scores in (("macaw", MACAW), ("awr", AWR))
+            for family in ("cheetah-vel-v1", "ant-dir-v1") for steps in (0, 10_000, 20_000)]  # fmt: skip
+    found = compared(tmp_path, *rows)
+    assert sorted(dict(one.shared).get("online steps", "none") for one in found) == [
+        "10,000",
+        "20,000",
+        "none",
+    ]
+    assert all(len(one.families) == 2 for one in found)
+
+
 def test_a_family_never_counts_twice(tmp_path: Path) -> None:
     rows = [result(name, scores, family) for name, scores in (("macaw", MACAW), ("awr", AWR))
             for family in ("cheetah-vel-v1", "cheetah-vel-v2")]  # fmt: skip

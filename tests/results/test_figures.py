@@ -197,7 +197,7 @@ def test_context_sizes_make_one_line_and_the_missing_ones_are_named(tmp_path: Pa
     assert lines[["series", "x", "y", "seeds"]].to_numpy().tolist() == [
         ["macaw", "64", -200.0, 1], ["macaw", "256", -90.0, 3],
     ]  # fmt: skip
-    assert "macaw: no runs with mixed:128 mixed:512 mixed:1000" in remarks(table)
+    assert "macaw: no runs with 128, 512, 1000 transitions" in remarks(table)
 
 
 def test_profiles_fall_where_the_scores_are(tmp_path: Path) -> None:
@@ -278,6 +278,8 @@ def test_over_all_families_each_counts_once_and_only_methods_that_ran_on_all(tmp
     assert both["high"] - both["y"] == pytest.approx((alone["high"] - alone["y"]) / 2), (
         "the other's seeds agree"
     )
+    assert "family=cheetah-dir-v1, cheetah-vel-v1; split=standard;" in both["key"]
+    assert "data_hash=cd, ab;" in both["key"]
     assert "not one result on each family: pearl" in remarks(table, "mean")
     gap = drawn(table, panel="optimality gap").set_index(["algorithm", "x"])["y"]
     assert gap["macaw", "all families"] == pytest.approx((30.0 + 90.0) / 2)

@@ -33,6 +33,13 @@ def test_a_slow_rise_counts_by_its_sum() -> None:
     assert levelled_off(STEPS, scores) == 7_500
 
 
+def test_a_window_without_an_evaluation_is_no_verdict() -> None:
+    with pytest.raises(
+        ResultError, match="between the steps 0 and 2,500: the rule needs .*--evaluate-every 2500"
+    ):
+        levelled_off([5_000, 10_000, 15_000, 20_000], [80.0] * 4)
+
+
 def write(folder: Path, name: str, text: str) -> Path:
     (folder / name).write_text(text)
     return folder / name

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import commands_results as commands
+from benchmark.cli import main
 from benchmark.errors import ResultError
 from benchmark.results.board import read_board
 from benchmark.results.leaderboard import leaderboard
@@ -63,7 +64,9 @@ def test_the_mean_over_families_counts_each_once(tmp_path: Path) -> None:
     first, second = content.overall(frame, (0.0, 100.0))
     assert (first.algorithm, first.families, first.missing) == ("macaw", 2, [])
     assert first.score.value == pytest.approx(61)
-    reach = 4.302653 / 3**0.5 / 2**0.5  # two independent families, each with Student's interval
+    reach = (
+        2.776445 / 3**0.5 / 2**0.5
+    )  # of Student's t with Welch's four degrees of freedom, two of each family
     assert (first.score.low, first.score.high) == pytest.approx((61 - reach, 61 + reach), abs=0.03)
     assert (second.algorithm, second.families, second.missing) == ("pearl", 1, ["cheetah-dir-v1"])
     assert not second.score.has_interval
@@ -94,16 +97,23 @@ def test_scores_beyond_the_scale_widen_the_axis(tmp_path: Path) -> None:
 
 def test_the_command_writes_one_file(tmp_path: Path) -> None:
     add(tmp_path / "board", *(run(tmp_path / f"{row.seed}", row) for row in SEEDS))
-    commands.site(Namespace(folder=str(tmp_path / "board"), out=None))
+    commands.site(Namespace(add=[], folder=str(tmp_path / "board"), out=None))
     assert (tmp_path / "board" / "site" / "index.html").read_text().startswith("<!DOCTYPE html>")
-    commands.site(Namespace(folder=str(tmp_path / "board"), out=str(tmp_path / "page.html")))
+    commands.site(Namespace(add=[], folder=str(tmp_path / "board"), out=str(tmp_path / "page.html")))
     assert (tmp_path / "page.html").exists()
 
 
 def test_an_empty_leaderboard_or_a_bad_place_gets_one_message(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="holds no results yet"):
-        commands.site(Namespace(folder=str(tmp_path), out=None))
+        commands.site(Namespace(add=[], folder=str(tmp_path), out=None))
     add(tmp_path / "board", run(tmp_path / "run", ROW))
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot be written"):
-        commands.site(Namespace(folder=str(tmp_path / "board"), out=str(tmp_path / "file" / "page.html")))
+        commands.site(
+            Namespace(add=[], folder=str(tmp_path / "board"), out=str(tmp_path / "file" / "page.html"))
+        )
+
+
+def test_runs_to_be_added_are_not_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", "--add", "runs", "--folder", "board", "site"]) == 2
+    assert "first leaderboard --add, then leaderboard site" in capsys.readouterr().err

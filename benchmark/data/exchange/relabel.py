@@ -5,8 +5,9 @@ The physics of the body is the same in all of them; what a task asks for is comp
     half-cheetah   1. places in the infos, 2. speeds in the infos, 3. data of this project: places in the
                    observations, then the recorded rewards, 4. Gymnasium's reward plus its control cost. All are
                    exact to rounding.
-    ant            1. speeds in the infos, exact; 2. velocities at both ends of a step, an approximation, in data
-                   of this project corrected along the recorded heading by the rewards.
+    ant            1. speeds in the infos: exactly Gymnasium's reward, not quite the family's (`families/family.py`);
+                   2. velocities at both ends of a step, an approximation, in data of this project corrected along
+                   the recorded heading by the rewards.
 
 Episodes longer than the horizon are cut into pieces of it, truncated; what is left over shorter is kept. Where the
 family's episode would be over, a piece ends, terminated; steps taken in such states are left out. A piece of a

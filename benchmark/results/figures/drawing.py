@@ -24,6 +24,8 @@ PANEL_HEIGHT = 1.45
 DOTS_PER_INCH = 300
 SMALL = 5.5
 """Points of the smallest text."""
+LINE = 1.2 * SMALL
+"""Points from one line of it to the next."""
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans", "font.size": 6.5, "axes.titlesize": 7, "axes.labelsize": 6.5,
     "xtick.labelsize": 6, "ytick.labelsize": 6, "legend.fontsize": 6, "legend.frameon": False,
@@ -74,7 +76,9 @@ def draw(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> Can
     measured = table[table["kind"] == "line"]
     drawn = looks(dict(zip(measured["series"], measured["algorithm"], strict=True)), colours)
     height = PANEL_HEIGHT if columns > 1 else 1.4 * PANEL_HEIGHT
-    canvas = Canvas(figsize=(WIDTH, 0.65 + lines * height), layout="constrained")
+    remarks = [_remarks(part, columns) for part in panels.values() if not part["y"].isna().all()]
+    above = LINE / 72 * max((text.count("\n") + 1 for text in remarks if text), default=0)
+    canvas = Canvas(figsize=(WIDTH, 0.65 + lines * (height + above)), layout="constrained")
     axes = canvas.subplots(lines, columns, squeeze=False).flatten()
     for axis, (name, part) in zip(axes, panels.items(), strict=False):
         _panel(axis, figure, str(name), part, (drawn, colours))
@@ -83,7 +87,7 @@ def draw(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> Can
     below = f"{figure.x_label}\n({figure.conditions};\n95 % intervals over seeds, where there are three)"
     canvas.supxlabel(below, fontsize=6, linespacing=1.15)
     canvas.supylabel(figure.y_label, fontsize=6.5)
-    handles = _legend(figure, set(table["kind"]), drawn)
+    handles = _legend(figure, table, (drawn, colours))
     if handles:
         columns = 2 if max(len(str(one.get_label())) for one in handles) > 21 else 3
         canvas.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.2)
@@ -92,12 +96,21 @@ def draw(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> Can
     return canvas
 
 
-def _legend(figure: Figure, kinds: set[str], drawn: Mapping[str, Look]) -> list[Line2D]:
-    """One entry per series, and one per kind of line that is not a series."""
+def _legend(figure: Figure, table: pd.DataFrame, looked: Looks) -> list[Line2D]:
+    """One entry per series, per method of which there are published values alone, and per kind of other line."""
+    drawn, colours = looked
     handles = [
         Line2D([], [], color=one.colour, linestyle=one.dashes, marker=one.marker, markevery=[0], label=label)
         for label, one in drawn.items()
     ]
+    if figure.x_scale == "category":
+        published, own = (
+            set(table.loc[table["kind"] == kind, "algorithm"]) for kind in ("published", "line")
+        )
+        handles += [
+            Line2D([], [], color=colours[name], label=name, **AT_A_PLACE) for name in sorted(published - own)
+        ]
+    kinds = set(table["kind"])
     return handles + [
         Line2D([], [], color=GREY, label=label, **(looked if figure.x_scale != "category" else AT_A_PLACE))
         for kind, (label, looked) in OTHER_LINES.items()
@@ -106,7 +119,8 @@ def _legend(figure: Figure, kinds: set[str], drawn: Mapping[str, Look]) -> list[
 
 
 def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Looks) -> None:
-    _title(axis, name, part)
+    columns = 1 if len(axis.figure.axes) == 1 else 2
+    _title(axis, name, part, _remarks(part, columns))
     if part["y"].isna().all():
         return
     places = _places(figure, part)
@@ -130,7 +144,7 @@ def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Lo
         axis.xaxis.set_minor_formatter(NullFormatter())
         if axis.get_xscale() == "log" and len(lines) and not _spans_a_decade(part):
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    if not lines:
+    if not lines and not places:
         axis.set_xticks([])
         axis.xaxis.set_minor_locator(NullLocator())
 
@@ -141,11 +155,15 @@ def _spans_a_decade(part: pd.DataFrame) -> bool:
     return math.floor(math.log10(xs.max())) > math.ceil(math.log10(xs.min()))
 
 
-def _title(axis: Axes, name: str, part: pd.DataFrame) -> None:
-    """The panel's name and below it what is missing; in the middle of the panel where that is everything."""
-    width = 76 if len(axis.figure.axes) == 1 else 28
+def _remarks(part: pd.DataFrame, columns: int) -> str:
+    """What is missing in a panel, in lines as long as it is wide."""
+    width = 76 if columns == 1 else 28
     remarks = part.loc[part["kind"] == "missing", "series"]
-    text = "\n".join(textwrap.fill(one, width, break_on_hyphens=False) for one in remarks)
+    return "\n".join(textwrap.fill(one, width, break_on_hyphens=False) for one in remarks)
+
+
+def _title(axis: Axes, name: str, part: pd.DataFrame, text: str) -> None:
+    """The panel's name and below it the remarks; in the middle of the panel where they are all there is."""
     looked: dict[str, Any] = {
         "transform": axis.transAxes, "fontsize": SMALL, "color": GREY, "linespacing": 1.1, "in_layout": False,
     }  # fmt: skip
@@ -155,7 +173,7 @@ def _title(axis: Axes, name: str, part: pd.DataFrame) -> None:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set(visible=True, color="#cccccc")
     else:
-        axis.set_title(name, loc="left", pad=3 + 1.2 * SMALL * (text.count("\n") + 1 if text else 0))
+        axis.set_title(name, loc="left", pad=3 + LINE * (text.count("\n") + 1 if text else 0))
         axis.text(0, 1.02, text, va="bottom", **looked)
 
 

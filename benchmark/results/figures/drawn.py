@@ -7,7 +7,7 @@ cheetah-vel  missing    no runs of pearl
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -86,6 +86,14 @@ def missing(panel: str, rows: pd.DataFrame, wanted: Iterable[str], where: str = 
     """A remark on those of the wanted methods that have no rows."""
     absent = [name for name in wanted if name not in set(rows["algorithm"])]
     return [remark(panel, f"no runs of {', '.join(absent)}{where}")] if absent else []
+
+
+def gaps(panel: str, absent: Mapping[str, str]) -> list[pd.DataFrame]:
+    """What the series lack, by their label; those that lack the same are one remark."""
+    lacking: dict[str, list[str]] = {}
+    for label, what in absent.items():
+        lacking.setdefault(what, []).append(label)
+    return [remark(panel, f"{', '.join(labels)}: no runs with {what}") for what, labels in lacking.items()]
 
 
 def table_of(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:

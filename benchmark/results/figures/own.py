@@ -4,7 +4,7 @@ import pandas as pd
 
 from benchmark.results.board import Board
 from benchmark.results.curves import REFERENCES, SECONDS
-from benchmark.results.figures.drawn import curve, mark, missing, point, points, remark, table_of
+from benchmark.results.figures.drawn import curve, gaps, mark, missing, point, points, remark, table_of
 from benchmark.results.figures.figure import Figure
 from benchmark.results.figures.paper import METHODS, ORDINARY, RETURN, STEPS, panels
 from benchmark.results.figures.rows import (
@@ -64,13 +64,14 @@ def context_size(board: Board) -> pd.DataFrame:
     rows, parts = result_rows(board), []
     rows = pd.concat([standard(rows, context_size=size) for size in CONTEXT_SIZES])
     for name in panels(rows):
-        here = rows[rows["name"] == name]
+        here, lacking = rows[rows["name"] == name], {}
         for one in series_of(here, ("context_size",)):
             sizes = one.rows.groupby("context_size")
             parts += [point(name, Series(one.label, one.algorithm, part), size) for size, part in sizes]
-            absent = [f"mixed:{size}" for size in CONTEXT_SIZES if size not in sizes.groups]
+            absent = [str(size) for size in CONTEXT_SIZES if size not in sizes.groups]
             if absent:
-                parts.append(remark(name, f"{one.label}: no runs with {' '.join(absent)}"))
+                lacking[one.label] = f"{', '.join(absent)} transitions"
+        parts += gaps(name, lacking)
         parts += _references(name, here) if len(here) else []
         parts += missing(name, here, METHODS)
     return table_of(parts)
@@ -80,7 +81,7 @@ def context_source(board: Board) -> pd.DataFrame:
     """Score with contexts of the usual size from every source; what an agent gathers itself is whole episodes."""
     rows, parts = result_rows(board), []
     for name in panels(rows):
-        here = pd.concat([_from_source(rows, name, source) for source in CONTEXT_SOURCES])
+        here, lacking = pd.concat([_from_source(rows, name, source) for source in CONTEXT_SOURCES]), {}
         for one in series_of(here, ("context", "context_size")):
             sources = dict(list(one.rows.groupby("context")))
             for source in filter(sources.__contains__, CONTEXT_SOURCES):
@@ -88,7 +89,8 @@ def context_source(board: Board) -> pd.DataFrame:
                 parts.append(point(name, series, source, "score"))
             absent = [source for source in CONTEXT_SOURCES if source not in sources]
             if absent:
-                parts.append(remark(name, f"{one.label}: no runs with context {', '.join(absent)}"))
+                lacking[one.label] = f"context {', '.join(absent)}"
+        parts += gaps(name, lacking)
         parts += missing(name, here, METHODS)
     return table_of(parts)
 

@@ -101,6 +101,6 @@ def series_of(rows: pd.DataFrame, x: Collection[str] = (), label: str | None = N
 
 
 def key_text(rows: pd.DataFrame) -> str:
-    """The key of rows of one key, for a reader who wants to find them: `family=...; split=...`."""
-    first = rows.iloc[0]
-    return "; ".join(f"{name}={str(first[name])[:40]}" for name in key_columns(rows) if str(first[name]))
+    """The key of rows, for a reader who wants to find them: `family=...; split=...`; every value where keys differ."""
+    values = {name: [str(value)[:40] for value in rows[name].unique()] for name in key_columns(rows)}
+    return "; ".join(f"{name}={', '.join(found)}" for name, found in values.items() if any(found))

@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 
 from benchmark.results.figures.rows import STANDARD, chosen, named
-from benchmark.results.intervals import average_interval
+from benchmark.results.intervals import Estimate, average
 from benchmark.results.rows import differing
 from benchmark.results.tables import context_label
 
 PROJECT_MARK = "project"
 MARKS = {
     PROJECT_MARK: ("✓✓✓", "run by this project"),
-    "rerun-verified": ("✓✓✓", "trained again by this project from the submitted code, with the same result"),
+    "rerun-verified": (
+        "✓✓✓",
+        "a built-in method, trained again by this project from the submitted configuration",
+    ),
     "policies-verified": ("✓✓", "submitted policies were rolled out again by this project"),
     "self-reported": ("✓", "numbers as submitted; nobody has checked them"),
 }
@@ -128,8 +131,9 @@ def overall(frame: pd.DataFrame, scale: tuple[float, float]) -> list[Overall]:
         single = longest[~longest.duplicated("family", keep=False)]
         if single.empty:
             continue
-        values = single["score_interquartile_mean"].tolist()
-        ends = list(zip(single["score_low"], single["score_high"], strict=True))
+        columns = ["score_interquartile_mean", "score_high", "seeds"]
+        mean = average([Estimate.of_interval(*row) for row in single[columns].itertuples(index=False)])
+        low, high = mean.interval()
         first = single.iloc[0]
         found.append(
             Overall(
@@ -137,7 +141,7 @@ def overall(frame: pd.DataFrame, scale: tuple[float, float]) -> list[Overall]:
                 first["trust"],
                 len(single),
                 [name for name in names if name not in set(single["family"])],
-                Score(sum(values) / len(values), *average_interval(values, ends), scale),
+                Score(float(mean.value), float(low), float(high), scale),
             )
         )
     return sorted(found, key=lambda one: (-one.families, -one.score.value))

@@ -1,0 +1,47 @@
+"""Pictures stay readable when most of what they could show is missing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmark.results.board import read_board
+from benchmark.results.figures import own, paper
+from benchmark.results.figures.drawing import PANEL_HEIGHT, draw, style
+from benchmark.results.figures.figure import Figure
+from benchmark.results.style import method_colours
+from tests.results.helpers import ROW, add, run
+
+SOURCE = next(one for one in own.FIGURES if one.name == "context-source")
+SIZE = next(one for one in own.FIGURES if one.name == "context-size")
+ML45 = next(one for one in paper.FIGURES if one.name == "ml45")
+METHODS = ("macaw", "pearl", "multitask-awr", "meta-bc")
+
+
+@pytest.mark.parametrize("figure", [SOURCE, SIZE], ids=lambda one: one.name)
+def test_remarks_take_no_room_from_what_is_drawn(figure: Figure, tmp_path: Path) -> None:
+    lacking = {"pearl": {"context": "expert"}, "meta-bc": {"context_size": 64}}
+    rows = [
+        replace(ROW, algorithm=name, family=f"{family}-v1", data=f"omrl/{family}/mixed-v1", seed=seed, **change)
+        for name in METHODS for family in ("cheetah-dir", "cheetah-vel") for seed in range(3)
+        for change in ({}, lacking.get(name, {"context_size": 512}))
+    ]  # fmt: skip
+    add(tmp_path / "board", *(run(tmp_path / str(number), row) for number, row in enumerate(rows)))
+    table = figure.table(read_board(tmp_path / "board"))
+    assert (table["kind"] == "missing").sum() > 2
+    with style():
+        canvas = draw(figure, table, method_colours(METHODS))
+        heights = [axis.get_window_extent().height / canvas.dpi for axis in canvas.axes if axis.get_visible()]
+    assert min(heights) > 0.4 * PANEL_HEIGHT
+
+
+def test_methods_with_published_values_alone_are_named_and_their_places_too(tmp_path: Path) -> None:
+    add(tmp_path / "board", run(tmp_path / "run", ROW))
+    with style():
+        canvas = draw(ML45, ML45.table(read_board(tmp_path / "board")), method_colours(METHODS))
+    assert {text.get_text() for text in canvas.legends[0].get_texts()} >= {
+        "pearl",
+        "multitask-awr",
+        "published",
+    }
+    assert [tick.get_text() for tick in canvas.axes[0].get_xticklabels()][-1] == "all"
