@@ -1,7 +1,7 @@
 """The one module that makes random generators: named streams spawned from one seed.
 
 Two streams of different names, or of different seeds, are independent; asking for the same stream twice gives
-the same numbers. Nothing in the suite uses a global generator.
+the same numbers. Nothing in the suite draws from a global generator.
 """
 
 import hashlib
@@ -37,3 +37,14 @@ def torch_stream(seed: int, *names: str | int, device: "torch.device | str" = "c
     generator = torch.Generator(device=device)
     generator.manual_seed(torch_seed(seed, *names))
     return generator
+
+
+def reseed_global_generators() -> None:
+    """Give PyTorch's and NumPy's global generators a state of their own, as they have in a process newly begun.
+
+    A method of a user's may draw from them; where they are a copy of another process's, its seeds would be one.
+    """
+    import torch
+
+    torch.seed()
+    np.random.seed()  # noqa: NPY002 - not for the suite: it draws from none

@@ -109,7 +109,7 @@ def test_global_random_generators_are_used_nowhere() -> None:
     banned = ("np.random.seed", "np.random.rand", "torch.manual_seed", "import random\n", "random.seed(")
     for folder in ("benchmark", "macaw", "baselines"):
         for path in (PROJECT / folder).rglob("*.py"):
-            if path.name == "comparing.py":
-                continue  # finds out whether a method uses them
+            if path.name in ("comparing.py", "randomness.py"):
+                continue  # find out whether a method uses them, and give each process its own
             for text in banned:
                 assert text not in path.read_text().replace("generator.manual_seed", ""), f"{path}: {text}"

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -18,18 +19,24 @@ from threading import Lock
 from typing import Any, Self, TypeAlias
 
 from benchmark.errors import BenchmarkError, ConfigError, RunError, WorkerError
+from benchmark.randomness import reseed_global_generators
 from benchmark.workers import Job
 
 Line: TypeAlias = "connection.Connection[Any, Any]"
 
 IMPORTED_ONCE = ("torch", "benchmark.families")
-"""What every worker finds imported. Importing them starts no thread and draws nothing, so that they can be forked."""
+"""What every worker finds imported. It can be forked: no thread is begun but those of NumPy's linear algebra, which
+begins its own anew in a fork."""
+LONGEST_SOCKET_PATH = 107
+"""Characters of the place where a fork server can be spoken to: the system's limit."""
+LONGEST_NAME_IN_TMPDIR = len("/pymp-xxxxxxxx/listener-xxxxxxxx")
 
 
 def _serve(job: Job, environment: Mapping[str, str], parent: Line) -> None:
     """In the process: do the job, then tell the parent how it ended."""
     os.environ.clear()  # the fork server's are those of its start
     os.environ.update(environment)
+    reseed_global_generators()  # all workers were born with the fork server's
     error: BenchmarkError | None = None
     try:
         job.work(parent.poll)  # true for a word from the parent and for its end
@@ -89,7 +96,13 @@ class Processes:
         with self._lock:  # starting a process also looks after those that have ended
             if self._stopped:
                 raise CancelledError
-            process.start()
+            try:
+                process.start()
+            except (OSError, EOFError) as failure:
+                return RunError(
+                    f"no process could be begun for {job.name}: {failure or 'its parent ended'}. Look whether there is "
+                    f"enough memory, and whether {tempfile.gettempdir()} (TMPDIR) can be written."
+                )
             self._lines.add(mine)
         theirs.close()  # so that the end of either process is the end of the connection
         error: BenchmarkError | None = None
@@ -109,8 +122,12 @@ class Processes:
 
 
 def _context() -> ForkServerContext | SpawnContext:
-    """How processes are begun. Only Linux can fork one that has loaded what PyTorch loads elsewhere."""
-    if sys.platform != "linux":
+    """How processes are begun: apart from each other where they cannot be forked, or their server not be spoken to.
+
+    Only Linux can fork one that has loaded what PyTorch loads elsewhere.
+    """
+    too_long = len(os.fsencode(tempfile.gettempdir())) + LONGEST_NAME_IN_TMPDIR > LONGEST_SOCKET_PATH
+    if sys.platform != "linux" or too_long:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(IMPORTED_ONCE))

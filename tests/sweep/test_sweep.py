@@ -13,11 +13,8 @@ import pytest
 
 from benchmark import commands_sweep
 from benchmark.cli import main
-from benchmark.errors import RunError
 from benchmark.locks import claimed
 from benchmark.sweep import work
-from benchmark.workers import AskedToStop, Job, work_off
-from benchmark.workers.processes import Processes
 from tests.sweep.conftest import EXPERIMENT, FOLDERS, assert_same, checkpoints, driver, wait_until
 from tests.worker_processes import running, workers_of
 
@@ -214,17 +211,3 @@ def test_workers_of_a_machine_record_missing_data_one_after_another(
         thread.join()
     assert at_once == [1, 1, 1]
     assert not list(tmp_path.iterdir())
-
-
-def fail_unexpectedly(asked_to_stop: AskedToStop) -> None:
-    raise ZeroDivisionError("nobody thought of it")
-
-
-def test_an_unexpected_error_arrives_whole() -> None:
-    with Processes(1) as workers:
-        ending = work_off(workers, [Job("a job", fail_unexpectedly)], lambda errors: None)
-    error = ending.errors["a job"]
-    assert isinstance(error, RunError)
-    assert "a job failed unexpectedly:\nTraceback" in str(error)
-    assert "in fail_unexpectedly\n" in str(error)
-    assert "ZeroDivisionError: nobody thought of it" in str(error)
