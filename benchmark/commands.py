@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     from benchmark.protocol import ContextChoice
     from benchmark.registry import build_config, find_algorithm, parse_settings
     from benchmark.run_config import RunConfig, usual_context, usual_settings
-    from benchmark.training import refuse_existing
+    from benchmark.run_folder import refuse_existing
 
     kind = find_algorithm(options.algo)
     settings = {**usual_settings(kind, options.protocol), **parse_settings(options.set)}

@@ -26,6 +26,9 @@ from benchmark.protocol import (
 from benchmark.randomness import torch_seed
 from benchmark.rollouts import Act, Outcomes, episode_outcomes
 
+ACTING_IN_TEST_TASKS = ("online", "online-finetune")
+"""Streams that a method draws from where it gathers data in the test tasks."""
+
 
 def observation_scale(family: Family, device: torch.device) -> torch.Tensor:
     """The family's factors (observation,) of what algorithms see."""
@@ -101,11 +104,14 @@ class Evaluator:
 
     def __init__(
         self, family: Family, tasks: Sequence[int], open_data: OpenData, discount: float, device: torch.device,
-        random: torch.Generator,
+        random: torch.Generator, seed: int = 0,
     ) -> None:  # fmt: skip
-        """`random`: the algorithm's generator, which evaluation seeds anew and puts back as it was."""
+        """`random`: the algorithm's generator, which evaluation seeds anew and puts back as it was.
+
+        What the algorithm draws in the test tasks themselves is another in every training `seed`.
+        """
         self.family, self.tasks, self.open_data, self.discount = family, tuple(tasks), open_data, discount
-        self.device, self.random = device, random
+        self.device, self.random, self.seed = device, random, seed
         self._scale = observation_scale(family, device)
         self._contexts: dict[ContextChoice, Transitions] = {}
 
@@ -144,7 +150,8 @@ class Evaluator:
     def own_randomness(self, *stream: str | int) -> Iterator[None]:
         """Within the block the algorithm draws from the evaluation's stream; afterwards it is as it was."""
         saved, threads = self.random.get_state(), torch.get_num_threads()
-        self.random.manual_seed(torch_seed(0, "evaluation", *stream))
+        seed = self.seed if stream[0] in ACTING_IN_TEST_TASKS else 0
+        self.random.manual_seed(torch_seed(seed, "evaluation", *stream))
         try:
             yield
         finally:

@@ -58,24 +58,27 @@ class EarlierTests:
 
 def final_evaluations(
     algorithm: Algorithm, settings: AlgorithmConfig, evaluator: Evaluator, contexts: Sequence[ContextChoice],
-    online: bool, build: Build, known: Sequence[Evaluation] = (),
+    online: bool, build: Build, known: Sequence[Evaluation] = (), pause: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[AlgorithmConfig, Evaluation]]:  # fmt: skip
     """Evaluations with the settings they were made with: the run's own first, then those of `further_tests`.
 
-    With `online` also after learning on in the test tasks, from the protocol's own context. Evaluations of the same
-    network with the run's own settings that are `known` are not made again.
+    With `online` also after learning on in the test tasks, from the protocol's own context; from that one there are no
+    further tests. Evaluations of the same network with the run's own settings that are `known` are not made again.
+    `pause` is called before every other one, and ends them all by an error of its own.
     """
     there = {one.choice: one for one in known}
     offline = [choice for choice in contexts if not (online and choice == CONTEXT)]
     for choice in offline:
+        pause()
         yield settings, there[choice] if choice in there else evaluator.evaluate(algorithm, choice)
     if online:
-        for evaluation in fine_tuned_evaluations(algorithm, evaluator):
+        for evaluation in fine_tuned_evaluations(algorithm, evaluator, pause=pause):
             yield settings, evaluation
     for further in _further_settings(algorithm, settings):
         other = build(further)
         calls.load_state(other, calls.state(algorithm))
         for choice in offline:
+            pause()
             yield further, evaluator.evaluate(other, choice)
 
 

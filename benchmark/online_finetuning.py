@@ -1,7 +1,7 @@
 """The protocol `online-finetune` (Mitchell et al., 2021, Table 1): a method goes on learning in each test task.
 
     context of random actions --adapt--> policy --20 episodes--> return at 0 environment steps
-    again and again:  a round of exploring episodes in each task,  then (after 25 rounds) the method learns
+    again and again:  a round of exploring episodes in each task,  then (from 5,000 steps on) the method learns
     at 10,000 and 20,000 environment steps:  the deterministic policy --20 episodes--> return
 
 A round is one episode in each task, or, where episodes end early, so many that the task has as many steps in all as if
@@ -10,7 +10,7 @@ this suite with its 20.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -26,8 +26,8 @@ from benchmark.rollouts import Act, record_episodes
 
 MEASURED_AT = (0, 10_000, 20_000)
 """Environment steps per test task after which the policy is tested."""
-BURN_IN_ROUNDS = 25
-"""Rounds that are gathered before the method learns for the first time."""
+BURN_IN_STEPS = 5_000
+"""Environment steps per task that are gathered before the method learns for the first time: the paper's 25 episodes."""
 CONTEXT = ContextChoice("random")
 """What the method is adapted to before it has taken a step."""
 
@@ -103,11 +103,12 @@ def check_learns_online(algorithm: Algorithm, evaluator: Evaluator) -> None:
 
 def fine_tuned_evaluations(
     algorithm: Algorithm, evaluator: Evaluator, measured_at: Sequence[int] = MEASURED_AT,
-    burn_in_rounds: int = BURN_IN_ROUNDS,
+    burn_in_steps: int = BURN_IN_STEPS, pause: Callable[[], None] = lambda: None,
 ) -> list[Evaluation]:  # fmt: skip
     """One evaluation per number of environment steps in `measured_at`, rising; the algorithm is left as it was.
 
-    Raises AlgorithmError where the method does not learn online.
+    `pause` is called before every round, and ends it all by an error of its own. Raises AlgorithmError where the method
+    does not learn online.
     """
     with evaluator.own_randomness("online-finetune"):
         learner = new_fine_tuner(algorithm, evaluator)
@@ -117,9 +118,10 @@ def fine_tuned_evaluations(
         found, rounds = [], 0
         for steps in measured_at:
             while rounds * family.horizon < steps:
+                pause()
                 rounds += 1
                 _gather_round(evaluator, algorithm, learner, gathered, rounds)
-                if rounds >= burn_in_rounds:
+                if rounds * family.horizon >= burn_in_steps:
                     calls.learn(algorithm, learner, gathered)
             policy = calls.learned(algorithm, learner)
             found.append(evaluator.evaluate_policy(algorithm, policy, CONTEXT, steps))

@@ -5,8 +5,8 @@
 
 A context is drawn from recorded data of the test task (sources `mixed`, `expert`, `medium`, `random`; `early`,
 `middle` and `late` thirds of the mixed data; `other`: another task's mixed data) without replacement, or gathered
-by the agent itself (`online`). It depends on family, data, source and task alone, never on the seed of training:
-every algorithm sees the very same one.
+by the agent itself (`online`), whose draws are of the run's seed. A recorded one depends on family, data, source and
+task alone, never on the seed of training: every algorithm sees the very same one.
 """
 
 import math

@@ -9,7 +9,6 @@ RUN/informed.csv   of a method that can be told the task: returns on the train t
 import io
 import signal
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from benchmark.recorded_steps import step_maker
 from benchmark.registry import build_config, find_algorithm
 from benchmark.results.rows import ResultRow, as_frame, write_table
 from benchmark.run_config import RunConfig, as_toml, check_protocol, settings_text
+from benchmark.run_folder import refuse_existing, refuse_other_run
 from benchmark.scoring import result_rows
 from benchmark.tested import PROCESSOR, Tested
 
@@ -84,14 +84,16 @@ class Run:
             self.family.observation_scale, lambda: open_data("random"))  # fmt: skip
         self.tested = Tested(self.algorithm, self.settings, self._build, self.device, self.random)
         self.evaluator = Evaluator(
-            self.family, self.split.test, open_data, discount, PROCESSOR, self.tested.random
-        )
+            self.family, self.split.test, open_data, discount, PROCESSOR, self.tested.random,
+            config.seed,
+        )  # fmt: skip
         generators = [self.random, self.data_random]
         self.make_step = step_maker(self.algorithm, self.data, generators, self.device)
         self.step = 0
         self.sums: dict[str, Tensor] = {}
         self.rows: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
+        self._before, self._since = 0.0, time.perf_counter()
         self.checkpoints = Checkpoints(folder / "checkpoint", self.identity())
         self.earlier = EarlierTests()
         self.known: dict[int, Evaluation] = {}
@@ -135,7 +137,7 @@ class Run:
         if self.checkpoints.exists():
             self._load(self.checkpoints.load(self.device))
         else:
-            self._refuse_other_run()
+            refuse_other_run(self.folder, self.identity())
         if self.step > self.config.steps:
             raise RunError(
                 f"{self.folder} has already done {self.step} steps, more than the {self.config.steps} asked for; "
@@ -165,32 +167,14 @@ class Run:
                 "numbers. Make the run again."
             )
 
-    def _refuse_other_run(self) -> None:
-        """Raise RunError where a run lies in the folder that has no checkpoint and is not this one's beginning."""
-        path = self.folder / "config.toml"
-        if (self.folder / "result.csv").exists():
-            raise RunError(
-                f"{self.folder} holds results but no checkpoint to resume from; choose another --out."
-            )
-        if not path.exists():
-            return
-        try:
-            stored = tomllib.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read ({error}); choose another --out.") from error
-        wanted = tomllib.loads(as_toml(self.identity()))
-        different = [key for key in wanted if wanted[key] != stored.get(key)]
-        if different:
-            raise RunError(
-                f"{self.folder} holds the start of another run (other {', '.join(different)}); choose another --out."
-            )
-
     def _load(self, state: Mapping[str, Any]) -> None:
         calls.load_state(self.algorithm, state["algorithm"])
         self.random.set_state(state["random"].cpu())
         self.data_random.set_state(state["data_random"].cpu())
         self.step, self.sums = state["step"], dict(state["sums"])
         self.rows, self.timing = list(state["rows"]), list(state["timing"])
+        of_the_curve = self.timing[-1]["seconds"] if self.timing else 0.0
+        self._before = state.get("seconds", of_the_curve)  # the earliest checkpoints have none
 
     def save(self) -> None:
         """Checkpoint everything that resuming needs."""
@@ -202,6 +186,7 @@ class Run:
             "sums": self.sums,
             "rows": self.rows,
             "timing": self.timing,
+            "seconds": self._seconds(),
         }
         self.checkpoints.save(self.step, state)
 
@@ -212,14 +197,20 @@ class Run:
     ) -> pd.DataFrame:
         """Train to the configured step, then test with every context choice; returns the result rows.
 
-        A signal (SIGINT, SIGTERM), or being asked to stop, which counts as SIGTERM, ends the step under way, leaves a
-        checkpoint and raises Interrupted.
+        A signal (SIGINT, SIGTERM), or being asked to stop, which counts as SIGTERM, ends it after the step or the test
+        under way, leaves a checkpoint and raises Interrupted.
         """
-        clock, first = time.perf_counter(), self.step
-        done_before = self.timing[-1]["seconds"] if self.timing else 0.0
+        first, self._since = self.step, time.perf_counter()
         if self.step < self.config.steps:
-            (self.folder / "result.csv").unlink(missing_ok=True)  # of fewer steps
+            for name in ("result.csv", "informed.csv"):  # of fewer steps
+                (self.folder / name).unlink(missing_ok=True)
         with noticed_signals() as received:
+
+            def end_if_asked(leave: Callable[[], None] = lambda: None) -> None:
+                if received or asked_to_stop():
+                    leave()
+                    raise Interrupted((received or [signal.SIGTERM])[0], self.step, self.folder)
+
             while self.step < self.config.steps:
                 self._one_step()
                 if self.step % CHECK_EVERY == 0:
@@ -227,23 +218,24 @@ class Run:
                     report(Progress(self.step, self._latest_message(), False))
                 if self.step % self.config.evaluate_every == 0:
                     self._evaluate_during_training()
-                    seconds = done_before + time.perf_counter() - clock
                     self.timing.append(
                         {
                             "step": self.step,
-                            "seconds": round(seconds, 2),
+                            "seconds": round(self._seconds(), 2),
                             "peak_memory_mib": peak_memory_mib(),
                         }
                     )
                     self._write_curves()
                     self.save()
                     report(Progress(self.step, self._latest_message(), True))
-                if received or asked_to_stop():
-                    self.save()
-                    raise Interrupted((received or [signal.SIGTERM])[0], self.step, self.folder)
-        if self.step > first and self.step % self.config.evaluate_every:
-            self.save()
-        return self.finish()
+                end_if_asked(self.save)
+            if self.step > first and self.step % self.config.evaluate_every:
+                self.save()
+            return self.finish(end_if_asked)
+
+    def _seconds(self) -> float:
+        """Wall-clock of training so far, of all processes that had a part in it."""
+        return self._before + time.perf_counter() - self._since
 
     def _one_step(self) -> None:
         metrics = self.make_step(self.step + 1)
@@ -316,15 +308,18 @@ class Run:
         }
         return result_rows(self.family, self.config.split, self.references, evaluation, common)
 
-    def finish(self) -> pd.DataFrame:
-        """Test the last checkpoint's algorithm with every context choice and write the result rows."""
+    def finish(self, pause: Callable[[], None]) -> pd.DataFrame:
+        """Test the last checkpoint's algorithm with every context choice and write the result rows.
+
+        `pause` is called before every test, and ends them all by an error of its own.
+        """
         if self.step % self.config.evaluate_every:
             self._write_curves([self._curve_row()])
         tested = self.tested.now()
         known = [self.known[self.step]] if self.step in self.known else []
         tests = final_evaluations(
             tested, self.settings, self.evaluator, self.config.contexts, self.config.online,
-            self.tested.build, known,
+            self.tested.build, known, pause,
         )  # fmt: skip
         rows = [row for settings, evaluation in tests for row in self.score(evaluation, settings)]
         informed = informed_table(tested, self.family, self.split.train, self.references)
@@ -338,12 +333,3 @@ class Run:
                 f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space, then --resume."
             ) from error
         return frame
-
-
-def refuse_existing(folder: Path) -> None:
-    """Raise RunError where a run, or what is left of one, lies in the folder."""
-    if any((folder / name).exists() for name in ("config.toml", "result.csv", "checkpoint")):
-        state = "a finished run" if (folder / "result.csv").exists() else "an unfinished run"
-        raise RunError(
-            f"{folder} holds {state}. Go on with it by --resume, or choose another --out; nothing was changed."
-        )

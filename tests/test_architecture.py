@@ -19,7 +19,7 @@ LEVELS = [
     {"evaluation", "run_config", "registry", "checkpoint", "results"},
     {"contract"},
     {"tested", "recorded_steps"},
-    {"scoring", "nearest_expert", "online_finetuning"},
+    {"scoring", "nearest_expert", "online_finetuning", "run_folder"},
     {"final_test"},
     {"training"},
     {"submissions", "sweep"},

@@ -89,7 +89,7 @@ def evaluator(family_name: str, tasks: tuple[int, ...]) -> tuple[Evaluator, Walk
 def test_what_is_learned_online_pays() -> None:
     tested, method = evaluator("point-robot", (3, 11, 16))
     horizon, before = tested.family.horizon, tested.random.get_state()
-    found = fine_tuned_evaluations(method, tested, (0, 3 * horizon, 40 * horizon), burn_in_rounds=5)
+    found = fine_tuned_evaluations(method, tested, (0, 3 * horizon, 40 * horizon), burn_in_steps=5 * horizon)
     assert [one.online_steps for one in found] == [0, 3 * horizon, 40 * horizon]
     assert all(one.choice == CONTEXT and one.adapted.shape == (3, 20) for one in found)
     assert np.array_equal(found[0].adapted, found[1].adapted), "nothing is learned before the burn-in is over"
@@ -103,7 +103,7 @@ def test_what_is_learned_online_pays() -> None:
 def test_tasks_that_fall_have_as_many_steps_in_every_round() -> None:
     tested, method = evaluator("walker-params", (2, 12, 15))
     horizon = tested.family.horizon
-    fine_tuned_evaluations(method, tested, (0, 12 * horizon), burn_in_rounds=1)
+    fine_tuned_evaluations(method, tested, (0, 12 * horizon), burn_in_steps=horizon)
     assert len(method.learner.sizes) == 12
     assert len({tuple(counts) for counts in zip(*method.learner.sizes, strict=True)}) == 3, "they fall apart"
     for number, counts in enumerate(method.learner.sizes, 1):
@@ -214,8 +214,8 @@ def test_a_run_has_rows_for_each_number_of_steps(
     assert set(rows["settings"]) == {";".join(f"{k}={v}" for k, v in ordered(config.settings).items())}
 
 
-def shortened(algorithm: Algorithm, evaluator: Evaluator) -> Any:
-    return fine_tuned_evaluations(algorithm, evaluator, (0, 400), burn_in_rounds=2)
+def shortened(algorithm: Algorithm, evaluator: Evaluator, **options: Any) -> Any:
+    return fine_tuned_evaluations(algorithm, evaluator, (0, 400), burn_in_steps=400, **options)
 
 
 def ordered(settings: Any) -> dict[str, Any]:

@@ -173,6 +173,18 @@ def test_evaluation_leaves_the_random_numbers_of_training_alone(tiny_data: Open)
     assert torch.equal(spy.random.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
+def test_what_is_drawn_in_test_tasks_is_of_the_runs_seed_and_nothing_else_is(tiny_data: Open) -> None:
+    def drawn(seed: int, stream: str) -> int:
+        random = torch.Generator()
+        evaluator = Evaluator(FAMILY, (0, 1), tiny_data, 0.99, CPU, random, seed)
+        with evaluator.own_randomness(stream, 200):
+            return int(torch.randint(2**62, (), generator=random))
+
+    for stream in ("online", "online-finetune"):
+        assert drawn(0, stream) == drawn(0, stream) != drawn(1, stream)
+    assert drawn(0, "mixed") == drawn(1, "mixed")
+
+
 def test_evaluation_repeats_exactly(tiny_data: Open) -> None:
     np.testing.assert_array_equal(spied(tiny_data)[1].adapted, spied(tiny_data)[1].adapted)
 
