@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
         for folder in runs:
             refuse_existing(folder)
     if options.data:
-        open_data = imported_opener(family, options.data)
+        open_data = imported_opener(family, options.data, options.size)
     else:
         open_data = standard_opener(family.name, options.size)
     frames = [_one_run(config, folder, open_data, options.resume) for folder, config in runs.items()]

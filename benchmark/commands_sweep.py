@@ -41,11 +41,16 @@ def sweep(options: argparse.Namespace) -> None:
     errors |= _prepare_data([run for run in todo if run.name not in errors])
     ending = _work(runs, [run for run in todo if run.name not in errors], out, options)
     errors |= ending.errors
+    failed = [
+        f"{run.name}: {error}"
+        for run in runs
+        if (error := errors.get(run.name)) and not isinstance(error, Interrupted)
+    ]
     if ending.signal:
         steps = sum(_reached(run) for run in runs)
-        raise Interrupted(ending.signal, steps, out, "The same command goes on.")
+        stays = f"after {steps} steps of all runs; their checkpoints lie in {out}."
+        raise Interrupted(ending.signal, "\n".join([f"{stays} The same command goes on.", *failed]))
     _print_summary(out, runs)
-    failed = [f"{run.name}: {errors[run.name]}" for run in runs if errors.get(run.name)]
     if failed:
         raise RunError(
             f"{len(failed)} of {len(runs)} runs {'is' if len(failed) == 1 else 'are'} not finished; the others are.\n"
@@ -66,21 +71,19 @@ def _busy(runs: "list[PlannedRun]") -> "list[PlannedRun]":
 
 def _prepare_data(runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:
     """Record what is missing, once, before workers ask for it; the runs whose data cannot be had, and why."""
-    from benchmark import families
     from benchmark.commands import standard_opener
-    from benchmark.data.exchange.intake import imported_opener
-    from benchmark.sweep.work import tiers
+    from benchmark.sweep.work import opener, tiers
 
     opened: dict[tuple[str, ...], BenchmarkError | None] = {}
     missing: dict[str, BenchmarkError] = {}
     for run in runs:
         for tier in tiers(run.config):
-            key = (run.config.family, run.data or run.config.size, tier)
+            key = (run.config.family, run.data or "", run.config.size, tier)
             if key not in opened:
                 opened[key] = None
                 try:
                     if run.data:
-                        imported_opener(families.family(run.config.family), run.data)(tier)
+                        opener(run.config, run.data)(tier)
                     else:
                         standard_opener(run.config.family, run.config.size)(tier)
                 except BenchmarkError as error:

@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -11,15 +10,11 @@ from benchmark.errors import BenchmarkError
 
 
 class Interrupted(BenchmarkError):
-    """Training was asked to stop by a signal and has left a checkpoint; `advice` says how to go on."""
+    """Work was asked to stop by a signal; what is done is kept, and the message says how to go on."""
 
-    def __init__(
-        self, number: int, step: int, folder: Path, advice: str = "Go on with the same command and --resume."
-    ) -> None:
+    def __init__(self, number: int, what_stays: str) -> None:
         self.exit_code = 128 + number
-        super().__init__(
-            f"stopped by {signal.Signals(number).name} at step {step}; {folder} holds its checkpoint. {advice}"
-        )
+        super().__init__(f"stopped by {signal.Signals(number).name} {what_stays}")
 
 
 def ignoring_sigint() -> None:

@@ -209,7 +209,9 @@ class Run:
             def end_if_asked(leave: Callable[[], None] = lambda: None) -> None:
                 if received or asked_to_stop():
                     leave()
-                    raise Interrupted((received or [signal.SIGTERM])[0], self.step, self.folder)
+                    stays = f"at step {self.step}; {self.folder} holds its checkpoint."
+                    advice = "Go on with the same command and --resume."
+                    raise Interrupted((received or [signal.SIGTERM])[0], f"{stays} {advice}")
 
             while self.step < self.config.steps:
                 self._one_step()

@@ -68,7 +68,10 @@ def collect(
     if failures:
         raise type(failures[0])(" ".join(str(failure) for failure in failures))
     if ending.signal:
-        raise Interrupted(ending.signal, steps_done(recipe, out), out, "The same command goes on.")
+        done = steps_done(recipe, out)
+        raise Interrupted(
+            ending.signal, f"at step {done}; {out} holds its checkpoint. The same command goes on."
+        )
     return gather(recipe, out)
 
 

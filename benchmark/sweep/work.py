@@ -42,7 +42,7 @@ def work(config: RunConfig, folder: Path, data: str | None, asked_to_stop: Asked
 def opener(config: RunConfig, data: str | None) -> OpenData:
     """Gives the data sets of a run by tier; `data` is the identity of imported ones, or None."""
     if data:
-        return imported_opener(families.family(config.family), data)
+        return imported_opener(families.family(config.family), data, config.size)
     return partial(_opened, config.family, config.size)
 
 

@@ -107,7 +107,7 @@ def test_a_driver_that_is_killed_then_interrupted_goes_on(
         wait_until(lambda workers=workers: not any(running(one) for one in workers), "the workers end")
         saved |= {step for step in steps() if step % 50 and step < 210}
     assert saved  # the steps under way, not only those of the evaluations
-    assert f"{out} holds its checkpoint. The same command goes on." in errors
+    assert f"their checkpoints lie in {out}. The same command goes on." in errors
     assert main(["sweep", str(experiment), "--out", str(out), "--workers", "2"]) == 0
     assert_same(out, undisturbed)
 

@@ -193,8 +193,12 @@ def open_imported(family: Family, identity: str) -> Dataset:
     return cache.load(identity, content_hash)
 
 
-def imported_opener(family: Family, identity: str) -> Callable[[str], Dataset]:
-    """Gives imported data in place of the family's tier `mixed`; ConfigError for the other tiers."""
+def imported_opener(family: Family, identity: str, size: str = "small") -> Callable[[str], Dataset]:
+    """Gives imported data in place of the family's tier `mixed`; ConfigError for the other tiers and sizes."""
+    if size != "small":
+        raise ConfigError(
+            f"{identity} is of one size: leave --size away, which chooses among the standard's data."
+        )
     dataset = open_imported(family, identity)
 
     def open_data(tier: str) -> Dataset:
