@@ -41,15 +41,12 @@ def sweep(options: argparse.Namespace) -> None:
     errors |= _prepare_data([run for run in todo if run.name not in errors])
     ending = _work(runs, [run for run in todo if run.name not in errors], out, options)
     errors |= ending.errors
-    failed = [
-        f"{run.name}: {error}"
-        for run in runs
-        if (error := errors.get(run.name)) and not isinstance(error, Interrupted)
-    ]
+    failed = [f"{run.name}: {errors[run.name]}" for run in runs if errors.get(run.name)]
     if ending.signal:
         steps = sum(_reached(run) for run in runs)
-        stays = f"after {steps} steps of all runs; their checkpoints lie in {out}."
-        raise Interrupted(ending.signal, "\n".join([f"{stays} The same command goes on.", *failed]))
+        stays = f"after {steps} steps of all runs; their checkpoints lie in {out}. The same command goes on."
+        stopped = {f"{name}: {error}" for name, error in errors.items() if isinstance(error, Interrupted)}
+        raise Interrupted(ending.signal, "\n".join([stays, *(one for one in failed if one not in stopped)]))
     _print_summary(out, runs)
     if failed:
         raise RunError(

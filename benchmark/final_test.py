@@ -64,7 +64,7 @@ def final_evaluations(
 
     With `online` also after learning on in the test tasks, from the protocol's own context; from that one there are no
     further tests. Evaluations of the same network with the run's own settings that are `known` are not made again.
-    `pause` is called before every other one, and ends them all by an error of its own.
+    `pause` is called before each, and ends them all by an error of its own.
     """
     there = {one.choice: one for one in known}
     offline = [choice for choice in contexts if not (online and choice == CONTEXT)]

@@ -13,8 +13,11 @@ import pytest
 
 from benchmark import commands_sweep
 from benchmark.cli import main
+from benchmark.errors import RunError
+from benchmark.interruption import Interrupted
 from benchmark.locks import claimed
 from benchmark.sweep import work
+from benchmark.workers import Ending
 from tests.sweep.conftest import EXPERIMENT, FOLDERS, assert_same, checkpoints, driver, wait_until
 from tests.worker_processes import running, workers_of
 
@@ -211,3 +214,19 @@ def test_workers_of_a_machine_record_missing_data_one_after_another(
         thread.join()
     assert at_once == [1, 1, 1]
     assert not list(tmp_path.iterdir())
+
+
+def test_no_run_that_was_not_finished_is_passed_over(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was stopped alone is named; where the whole sweep was stopped, only those that failed before are."""
+    one, other = FOLDERS
+    errors = {one: Interrupted(signal.SIGTERM, "at step 7"), other: RunError("the loss is not finite")}
+    monkeypatch.setattr(commands_sweep, "_prepare_data", lambda runs: {})
+    for stopped, status in ((None, 2), (signal.SIGINT, 130)):
+        ending = Ending(errors, stopped)
+        monkeypatch.setattr(commands_sweep, "_work", lambda *arguments, ending=ending: ending)
+        assert main(["sweep", str(experiment), "--out", str(tmp_path / "out")]) == status
+        said = capsys.readouterr().err
+        assert f"{other}: the loss is not finite" in said
+        assert (f"{one}: stopped by SIGTERM at step 7" in said) == (stopped is None)
