@@ -22,6 +22,9 @@ OF_A_TEST = ("context", "context_size", "settings", "online_steps")
 BELONGS_TO = {"data": "family", "data_hash": "data", "algorithm_version": "algorithm"}
 """Columns of the key whose values can be compared only where another column is the same."""
 
+USUAL_DATA = "mixed"
+"""The standard's data that go without saying."""
+
 
 @dataclass(frozen=True)
 class ResultRow:
@@ -100,6 +103,20 @@ def score_matrix(rows: pd.DataFrame, column: str = "score") -> NDArray[np.float6
         key = keys.to_dict("records")[0]
         raise ResultError(f"seeds of {key} were tested on different tasks: {tasks.to_dict()}")
     return rows.pivot(index="seed", columns="task", values=column).to_numpy(dtype=np.float64)
+
+
+def data_label(data: str) -> str:
+    """Such as `mixed` or `mixed-full` for the standard's data, and the whole identity for imported data."""
+    return data.rpartition("/")[2].rpartition("-v")[0] if data.startswith("omrl/") else data
+
+
+def to_show(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """The `differing` ones, and the data wherever any are not the usual, lest they are mistaken for the standard's."""
+    columns = list(columns)
+    shown = set(differing(frame, columns))
+    if (frame["data"].map(data_label) != USUAL_DATA).any():
+        shown.add("data")
+    return [name for name in columns if name in shown]
 
 
 def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.errors import ResultError, UnknownNameError
 from benchmark.results.board import Board
-from benchmark.results.rows import KEY, score_matrix
+from benchmark.results.rows import KEY, data_label, score_matrix
 from benchmark.results.statistics import Scores
 from benchmark.results.tables import USUAL_CONTEXT_SIZE, context_label
 
@@ -166,7 +166,7 @@ def _pair(key: tuple[Any, ...], first: tuple[str, pd.DataFrame], second: tuple[s
         )
     shared = {
         "split": values["split"], "context": context_label(values["context"], values["context_size"]),
-        "data": str(values["data"]).rpartition("/")[2].rpartition("-v")[0],
+        "data": data_label(str(values["data"])),
         "protocol": str(values["protocol"]), "MuJoCo": values["mujoco"],
     }  # fmt: skip
     if values["online_steps"]:

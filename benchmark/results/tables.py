@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.errors import ResultError
-from benchmark.results.rows import SUCCESSES, differing
+from benchmark.results.rows import SUCCESSES, to_show
 
 USUAL_CONTEXT_SIZE = 256
 """The protocol's size of a context, which goes without saying."""
@@ -33,9 +33,10 @@ def context_label(source: str, size: int) -> str:
 def readme_table(frame: pd.DataFrame) -> str:
     """The leaderboard as a Markdown table, a row per key.
 
-    Data set, data hash, protocol, MuJoCo and the algorithms' versions are columns where rows differ in them.
+    Data hash, protocol, MuJoCo and the algorithms' versions are columns where rows differ in them, the data set also
+    where it is not the usual one.
     """
-    extra = differing(frame, SHOWN_IF_DIFFERENT)
+    extra = to_show(frame, SHOWN_IF_DIFFERENT)
     heading = [*ALWAYS_SHOWN, *extra, *NUMBERS.values()]
     lines = ["| " + " | ".join(heading) + " |", "|" + " --- |" * len(heading)]
     for line in _labelled(frame).to_dict("records"):
@@ -49,7 +50,7 @@ def readme_table(frame: pd.DataFrame) -> str:
 
 def printed_table(frame: pd.DataFrame) -> str:
     """The leaderboard as a block per family, split and context; no number is cut, and 80 columns are enough."""
-    extra = differing(frame, SHOWN_IF_DIFFERENT)
+    extra = to_show(frame, SHOWN_IF_DIFFERENT)
     blocks = []
     for (family, split, context), part in _labelled(frame).groupby(
         ["family", "split", "context"], sort=False

@@ -88,6 +88,12 @@ def test_only_ordinary_conditions_are_averaged_over_families(tmp_path: Path) -> 
     )
 
 
+def test_imported_data_are_named_with_their_whole_identity(tmp_path: Path) -> None:
+    assert "data imported/cheetah-vel/mixed-v0" in written(
+        tmp_path, replace(ROW, data="imported/cheetah-vel/mixed-v0")
+    )
+
+
 def test_scores_beyond_the_scale_widen_the_axis(tmp_path: Path) -> None:
     frame = averaged(tmp_path, replace(ROW, score=-50.0), replace(ROW, algorithm="other", score=150.0))
     scale = content.score_scale(frame)

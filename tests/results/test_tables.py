@@ -55,6 +55,13 @@ def test_what_is_the_same_for_all_is_not_a_column(tmp_path: Path) -> None:
     assert heading == [*ALWAYS_SHOWN, *NUMBERS.values()]
 
 
+@pytest.mark.parametrize("data", ["imported/cheetah-vel/mixed-v0", "omrl/cheetah-vel/mixed-full-v1"])
+def test_data_other_than_the_usual_are_always_named(tmp_path: Path, data: str) -> None:
+    frame = averaged(tmp_path, replace(ROW, data=data), replace(ROW, seed=1, data=data))
+    assert data in readme_table(frame)
+    assert data in printed_table(frame)
+
+
 def test_one_seed_has_no_standard_error(tmp_path: Path) -> None:
     frame = averaged(tmp_path, ROW)
     heading, _, row = cells(readme_table(frame))

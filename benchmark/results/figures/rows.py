@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.results.board import Board
 from benchmark.results.curves import CURVE_KEY
-from benchmark.results.rows import KEY, differing
+from benchmark.results.rows import KEY, data_label, differing
 
 STANDARD: Mapping[str, Any] = {
     "tier": "mixed", "split": "standard", "context": "mixed", "context_size": 256, "settings": "", "online_steps": 0,
@@ -41,14 +41,9 @@ def named(tables: Iterable[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     there = list(tables)
     rows = pd.concat(there, ignore_index=True) if there else pd.DataFrame(columns=columns)
     names = [str(family).rpartition("-v")[0] for family in rows["family"]]
-    tiers = [_tier(str(data)) for data in rows["data"]]
+    tiers = [data_label(str(data)) for data in rows["data"]]
     offline = {} if "online_steps" in rows else {"online_steps": 0}
     return rows.assign(name=names, tier=tiers, **offline)
-
-
-def _tier(data: str) -> str:
-    """`mixed` for the standard's mixed data, and the whole identity for imported data."""
-    return data.rpartition("/")[2].rpartition("-v")[0] if data.startswith("omrl/") else data
 
 
 def chosen(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:

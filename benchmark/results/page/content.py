@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.results.figures.rows import STANDARD, chosen, named
 from benchmark.results.intervals import Estimate, average
-from benchmark.results.rows import differing
+from benchmark.results.rows import data_label, to_show
 from benchmark.results.tables import context_label
 
 PROJECT_MARK = "project"
@@ -91,7 +91,7 @@ def score_scale(frame: pd.DataFrame) -> tuple[float, float]:
 
 def families(frame: pd.DataFrame, scale: tuple[float, float]) -> dict[str, list[Line]]:
     """The lines by family: the standard split and the usual context first, then the best score first."""
-    shown = differing(frame, [name for name in SHOWN_IF_DIFFERENT if name in frame])
+    shown = to_show(frame, [name for name in SHOWN_IF_DIFFERENT if name in frame])
 
     def order(line: Line) -> tuple[object, ...]:
         source, size = line.values["context"], line.values["context_size"]
@@ -105,7 +105,7 @@ def families(frame: pd.DataFrame, scale: tuple[float, float]) -> dict[str, list[
 
 def _line(row: Mapping[Hashable, Any], shown: list[str], scale: tuple[float, float]) -> Line:
     notes = row["settings"].split(";") if row["settings"] else []
-    notes += [f"{name.replace('_', ' ')} {str(row[name]).rpartition('/')[2][:40]}" for name in shown]
+    notes += [f"{name.replace('_', ' ')} {_short(name, str(row[name]))}" for name in shown]
     return Line(
         algorithm=row["algorithm"],
         notes=notes,
@@ -115,6 +115,10 @@ def _line(row: Mapping[Hashable, Any], shown: list[str], scale: tuple[float, flo
         values={str(name): value for name, value in row.items()},
         score=Score(row["score_interquartile_mean"], row["score_low"], row["score_high"], scale),
     )
+
+
+def _short(name: str, value: str) -> str:
+    return data_label(value) if name == "data" else value[:40]
 
 
 def overall(frame: pd.DataFrame, scale: tuple[float, float]) -> list[Overall]:
