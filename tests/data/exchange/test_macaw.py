@@ -139,15 +139,16 @@ def test_episodes_cut_by_a_full_buffer_and_terminals_inside_are_reported(
     assert checks["rewards"].disagree == 0
 
 
-def test_ant_rewards_are_compared_as_far_as_velocities_tell(tmp_path: Path) -> None:
-    ant = families.family("ant-dir")
-    joined = macaw_columns(as_data(act_out(ant, [3, 3, 3], 60)), 3)
-    _, checks = taken(ant, [write_hdf5(tmp_path / "b_3.hdf5", joined)])
+@pytest.mark.parametrize("name", ["ant-dir", "walker-params", "hopper-params", "humanoid-dir"])
+def test_rewards_are_compared_as_far_as_velocities_tell(tmp_path: Path, name: str) -> None:
+    family = families.family(name)
+    joined = macaw_columns(as_data(act_out(family, [3, 3, 3], 60)), 3)
+    _, checks = taken(family, [write_hdf5(tmp_path / "b_3.hdf5", joined)])
     assert "approximate" in checks["rewards"].against
     assert checks["rewards"].disagree == 0
     assert checks["terminal flags"].disagree == 0
     _, wrong = taken(
-        ant, [write_hdf5(tmp_path / "b_3.hdf5", joined | {"rewards": joined["rewards"] + 3})], "off"
+        family, [write_hdf5(tmp_path / "b_3.hdf5", joined | {"rewards": joined["rewards"] + 3})], "off"
     )
     assert wrong["rewards"].disagree == len(joined["rewards"])
 
