@@ -6,7 +6,7 @@ It looks up the shipped behaviour policies, which no method is given, so it stan
 without a context it acts as all experts do on average. Any meta-learner should beat it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from benchmark.data.behaviour import GRID, Policies, squashed_gaussian_log_probs
 from benchmark.data.sampler import Sampler
 from benchmark.data.shipped import is_in_a_file, shipped_behaviour
 from benchmark.errors import AlgorithmError, ConfigError
+from benchmark.families.stepping import Array
 
 
 class NearestExpert(Algorithm):
@@ -75,8 +76,8 @@ class NearestExpert(Algorithm):
     def adapt(self, context: Transitions) -> Policy:
         """The likeliest expert's mean action; the average over all experts where the context is empty."""
         if context.size == 0:
-            return self._policy([self.tasks] * context.tasks)
-        return self._policy([[task] for task in self.likeliest(context)])
+            return self._average(self.tasks)
+        return self._each_by_its_own(self.likeliest(context))
 
     def state(self) -> dict[str, Any]:
         """The train tasks."""
@@ -90,20 +91,34 @@ class NearestExpert(Algorithm):
         behaviour = shipped_behaviour(self._family)
         return behaviour.policy(np.array(tasks), np.full(len(tasks), behaviour.last))
 
-    def _policy(self, groups: Sequence[Sequence[int]]) -> Policy:
-        """For each task the average action of a group of experts."""
-        experts = [self._experts(group) for group in groups]
+    def _each_by_its_own(self, tasks: Sequence[int]) -> Policy:
+        """For the k-th task the mean action of the expert of `tasks[k]`."""
+        experts = self._experts(tasks)
+        return self._policy(lambda raw: _mean_actions(experts, raw))
+
+    def _average(self, tasks: Sequence[int]) -> Policy:
+        """For every task the average of these tasks' experts, each of which acts in all tasks' lanes at once."""
+        experts = self._experts(tasks)
+
+        def act(raw: NDArray[np.float32]) -> Array:
+            rows = raw.reshape(1, -1, raw.shape[-1])
+            actions = _mean_actions(experts, np.broadcast_to(rows, (len(tasks), *rows.shape[1:]))).mean(0)
+            return actions.reshape(*raw.shape[:2], -1)
+
+        return self._policy(act)
+
+    def _policy(self, act: Callable[[NDArray[np.float32]], Array]) -> Policy:
+        """What acts so on raw observations, as a policy on those that methods see."""
         scale = torch.as_tensor(self._family.observation_scale, dtype=torch.float32, device=self._device)
+        return lambda observations: torch.as_tensor(
+            act(_array(observations / scale)), dtype=torch.float32, device=self._device
+        )
 
-        def act(observations: Tensor) -> Tensor:
-            raw = _array(observations / scale)
-            actions = []
-            for group, own in zip(experts, raw, strict=True):
-                mean, _ = group.distribution(own[None], np.zeros((1, len(own), 0)))
-                actions.append(np.tanh(mean).mean(0))
-            return torch.as_tensor(np.stack(actions), dtype=torch.float32, device=self._device)
 
-        return act
+def _mean_actions(experts: Policies, raw: NDArray[np.float32]) -> Array:
+    """Mean actions (group, lane, action) on raw observations (group, lane, observation)."""
+    mean, _ = experts.distribution(raw, np.zeros((*raw.shape[:2], 0)))
+    return np.tanh(mean)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

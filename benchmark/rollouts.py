@@ -27,6 +27,8 @@ class Outcomes:
     """(task, lane), undiscounted."""
     successes: NDArray[np.bool_] | None
     """(task, lane), whether the task was solved at any step; None where the family does not know success."""
+    lengths: NDArray[np.int64]
+    """(task, lane), number of steps."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,16 @@ def informed_outcomes(
 ) -> Outcomes:
     """The same of behaviour that knows what observations hide."""
     shape = (len(tasks), lanes)
-    returns, solved = np.zeros(shape), np.zeros(shape, np.bool_)
+    returns, solved, lengths = np.zeros(shape), np.zeros(shape, np.bool_), np.zeros(shape, np.int64)
 
     def add(step: int, alive: NDArray[np.int64], actions: NDArray[np.float32], after: Step) -> None:
         returns.reshape(-1)[alive] += after.rewards
+        lengths.reshape(-1)[alive] += 1
         if after.successes is not None:
             solved.reshape(-1)[alive] |= after.successes
 
     _run(family, tasks, act, lanes, initial_states(family, len(tasks), lanes), threads, add)
-    return Outcomes(returns, solved if family.has_success else None)
+    return Outcomes(returns, solved if family.has_success else None, lengths)
 
 
 def record_episodes(

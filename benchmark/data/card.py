@@ -5,17 +5,15 @@ recording; the picture beside it (`card_picture.py`) is drawn from the recorded 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from benchmark import families, files
-from benchmark.data import card_scripts, catalog
+from benchmark.data import card_scripts, card_training, catalog
 from benchmark.data.dataset import SIZES, TIERS, Progress, dataset_id, no_progress
-from benchmark.data.long_trained import last_returns, long_path, read_long
 from benchmark.data.markdown import number, table
-from benchmark.data.recipe import Recipe, read_recipe, recipe_path
+from benchmark.data.recipe import read_recipe, recipe_path
 from benchmark.data.references import SnapshotReturns, medium_snapshots, read_snapshot_returns, returns_path
 from benchmark.data.scripts import Scripts
 from benchmark.data.shipped import shipped_behaviour
@@ -79,13 +77,13 @@ def card_text(family: Family) -> str:
     else:
         assert isinstance(behaviour, Snapshots)
         recipe = read_recipe(recipe_path(family.name))
-        before = [_what(family, recipe), _recorded(behaviour, known, recipe)]
+        before = [card_training.what(family, recipe), card_training.recorded(behaviour, known, recipe)]
         after = [
-            _life(behaviour, rows),
+            card_training.life(behaviour, rows),
             _references(family, known, rows),
-            *_trained_for_long(family, known),
+            *card_training.trained_for_long(family, known),
             _blind(family, known),
-            _licence_and_limits(known, recipe),
+            card_training.licence_and_limits(family, known, recipe),
         ]
     return "\n".join([*head, *before, *middle, *after])
 
@@ -100,65 +98,6 @@ def families_table() -> str:
             data = f"[card](datasets/cards/{name}.md)"
         lines.append([f"`{name}`", family.tasks, family.horizon, family.parameter, data])
     return table(["family", "tasks", "horizon", "task parameter", "data"], lines)
-
-
-def _what(family: Family, recipe: Recipe) -> str:
-    return (
-        "## What\n\n"
-        f"Offline data of {family.tasks} tasks of one body, numbered from 0. A task's parameter is: "
-        f"{family.parameter}. Observations have {family.observation_size} numbers, actions "
-        f"{family.action_size} in (-1, 1); an episode is truncated after {family.horizon} steps of "
-        f"{family.control_step:g} s. {_trained(recipe)}, from first random actions to expert. Each transition "
-        "also has the log-density of its action under the behaviour that took it, and each episode the "
-        "number of that behaviour (`snapshot`).\n"
-    )
-
-
-def _trained(recipe: Recipe) -> str:
-    sizes = sorted({len(recipe.tasks_of_share(number)) for number in range(recipe.shares)})
-    together = " or ".join(map(str, sizes))
-    if recipe.sac.turned:
-        agents = "One agent was" if recipe.shares == 1 else f"{recipe.shares} agents were"
-        return (
-            f"{agents} trained from scratch, in {together} tasks at once, each task seen in its frame, in which all "
-            "are one task. A task's data are what its agent did there"
-        )
-    one = "For each task one agent was trained from scratch on that task"
-    if not recipe.sac.shared:
-        return f"{one} alone; the data are what it did"
-    return (
-        f"{one}'s experience, but not alone: the agents of {together} tasks trained one actor and one pair of critics "
-        "together, in which only the biases of the first layer, and the temperature, are an agent's own; the data are "
-        "what they did"
-    )
-
-
-def _recorded(snapshots: Snapshots, known: catalog.Entry, recipe: Recipe) -> str:
-    settings = ", ".join(
-        f"{name.replace('_', ' ')} {value:g}"
-        for name, value in asdict(recipe.sac).items()
-        if not isinstance(value, bool)
-    )
-    return (
-        "## How it was recorded\n\n"
-        f"1. **Training.** Soft actor-critic agents ({settings}), {recipe.steps:,} "
-        f"environment steps in each task: `python -m benchmark data collect --family {recipe.family}`, which reads "
-        f"`datasets/recipes/{recipe.family}.toml`. Another processor gives other agents.\n"
-        f"2. **Snapshots.** After {_listed(snapshots.steps)} steps the actors were saved, in 16-bit weights: "
-        f"`datasets/snapshots/{recipe.family}.safetensors` (SHA-256 `{known.snapshots}`).\n"
-        f"3. **Recording.** The snapshots' stochastic policies acted in MuJoCo {known.mujoco}, with random "
-        "numbers that depend on task, snapshot and episode alone, and actions on a grid of 2^-12. Recording "
-        "is bit-for-bit reproducible: the content hashes below are checked after recording and whenever the "
-        "data are opened.\n\n"
-        "Tiers: `random`: uniformly random actions. `medium`: per task, the snapshot whose return is nearest "
-        "to half way between random and expert. `expert`: the last snapshot. `mixed`: all of these and all "
-        "in between, each for the share of the training life that it stands for, in the order of "
-        "training age.\n"
-    )
-
-
-def _listed(steps: Sequence[int]) -> str:
-    return f"{', '.join(f'{step:,}' for step in steps[:-1])} and {steps[-1]:,}"
 
 
 def _data_sets(family: Family, known: catalog.Entry) -> str:
@@ -194,20 +133,6 @@ def _not_standardised(known: catalog.Entry) -> str:
     return f"\nNot standardised yet, so that they cannot be opened: {'; '.join(named)}.\n"
 
 
-def _life(snapshots: Snapshots, rows: Sequence[SnapshotReturns]) -> str:
-    lines = []
-    for snapshot, share in snapshots.life_shares.items():
-        returns = [row.stochastic_return for row in rows if row.snapshot == snapshot]
-        step = snapshots.age(snapshot)
-        spread = [number(value) for value in (float(np.mean(returns)), min(returns), max(returns))]
-        lines.append([snapshot, f"{step:,}", f"{100 * share:.1f} %", *spread])
-    head = ["snapshot", "training steps", "share of `mixed`", "mean return", "lowest task", "highest task"]
-    return (
-        "## Behaviour over the training life\n\nReturns of the stochastic policies, 20 episodes per task; "
-        "snapshot -1 is uniformly random actions.\n\n" + table(head, lines)
-    )
-
-
 def _references(family: Family, known: catalog.Entry, rows: Sequence[SnapshotReturns]) -> str:
     medium = medium_snapshots(rows)
     stochastic = {(row.task, row.snapshot): row.stochastic_return for row in rows}
@@ -235,35 +160,8 @@ def _references(family: Family, known: catalog.Entry, rows: Sequence[SnapshotRet
     )
 
 
-def _trained_for_long(family: Family, known: catalog.Entry) -> list[str]:
-    """The section on well-trained agents, where some were trained."""
-    if not long_path(family.name).exists():
-        return []
-    random, expert = known.references.random, known.references.expert
-    shares, lines = [], []
-    for task, one in last_returns(read_long(long_path(family.name))).items():
-        value = one.deterministic_return
-        shares.append(100 * (expert[task] - random[task]) / (value - random[task]))
-        row = [number(random[task]), number(expert[task]), number(value), f"{shares[-1]:.0f} %"]
-        lines.append([task, f"{one.step:,}", *row])
-    head = [
-        "task",
-        "steps of the long training",
-        "random",
-        "expert",
-        "trained for long",
-        "the expert's share",
-    ]
-    return [
-        "## Against agents trained for long\n\nSome tasks were trained each on its own and much longer, with larger "
-        f"networks (`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
-        f"{np.mean(shares):.1f} % on average over these tasks, {min(shares):.1f} % at least.\n\n"
-        + table(head, lines)
-    ]
-
-
 def _blind(family: Family, known: catalog.Entry) -> str:
-    lines = []
+    lines, better = [], []
     for name, blind in known.references.blind.items():
         split = family.split(name)
         tests = list(split.test)
@@ -272,8 +170,10 @@ def _blind(family: Family, known: catalog.Entry) -> str:
             np.take(known.references.still, tests),
             np.take(known.references.expert, tests),
         )
-        means = [number(float(np.mean(one))) for one in returns]
-        lines.append([f"`{name}`", len(split.train), len(tests), blind.expert, *means])
+        means = [float(np.mean(one)) for one in returns]
+        lines.append([f"`{name}`", len(split.train), len(tests), blind.expert, *map(number, means)])
+        if means[0] > means[-1]:
+            better.append(f"`{name}`")
     head = [
         "split",
         "train tasks",
@@ -283,41 +183,14 @@ def _blind(family: Family, known: catalog.Entry) -> str:
         "standing still",
         "the test tasks' own experts",
     ]
+    above = ""
+    if better:
+        above = (
+            f"\nIn {', '.join(better)} the blind expert does better than the test tasks' own: these are not the best "
+            "there is, and a score of 100 is not the most that can be had.\n"
+        )
     return (
         "## Blind reference\n\nThe train task's expert that does best on a split's test tasks without "
         "adapting: an algorithm below it would do better to follow that one in every task, or to stand still where "
-        "that pays more, whatever its return.\n\n" + table(head, lines)
+        "that pays more, whatever its return.\n\n" + table(head, lines) + above
     )
-
-
-def _licence_and_limits(known: catalog.Entry, recipe: Recipe) -> str:
-    weakest = int(np.argmin(known.references.expert))
-    return (
-        "## Licence\n\nMIT, as the project.\n\n"
-        "## Known limits\n\n"
-        "- These are not the data that Mitchell et al. (2021) released: same tasks, other agents.\n"
-        "- One training seed. The lowest expert return is "
-        f"{number(known.references.expert[weakest])} (task {weakest}).\n"
-        f"{_together(recipe)}"
-        "- `mixed` is a training life in as many stages as there are snapshots; between two of them "
-        "behaviour does not drift.\n"
-        "- Behaviour learns fast: most of a life, by time, is already competent, see the shares above.\n"
-        "- Recorded with one version of one simulator; another version gives other trajectories. The simulator "
-        "takes sines from the C library: recording needs an x86-64 processor with AVX2 and FMA (since about "
-        "2015), without which they round otherwise; reading needs nothing.\n"
-        "- Log-densities are those of a continuous action, taken at the grid point that was stored.\n"
-    )
-
-
-def _together(recipe: Recipe) -> str:
-    if recipe.sac.turned:
-        return (
-            "- Tasks that one agent was trained in have, at each age, the same policy in different frames. Seen in "
-            "their frames their behaviour does not differ.\n"
-        )
-    if recipe.sac.shared:
-        return (
-            "- Agents that share networks may behave more alike than agents trained apart; compare the blind "
-            "reference with the tasks' own experts, above.\n"
-        )
-    return ""

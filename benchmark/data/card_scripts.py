@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.data import catalog
+from benchmark.data.dataset import SIZES
 from benchmark.data.markdown import number, percent, table
 from benchmark.data.references import (
     TRIAL_EPISODES,
@@ -16,7 +17,7 @@ from benchmark.data.references import (
 from benchmark.data.scripts import LARGEST, Scripts
 from benchmark.data.snapshots import UNIFORM
 from benchmark.families.family import Family
-from benchmark.families.ml45 import GOAL_SEED, GOALS, METAWORLD_VERSION
+from benchmark.families.ml45 import GOAL_SEED, GOALS, METAWORLD_VERSION, MetaWorld45
 
 FAILING = 0.5
 """A script that solves its task on fewer of the goals than this is said to fail."""
@@ -40,6 +41,7 @@ def what(family: Family) -> str:
 
 def recorded(scripts: Scripts, known: catalog.Entry) -> str:
     """How they were recorded."""
+    few = SIZES["small"] // MetaWorld45.horizon
     return (
         "## How it was recorded\n\n"
         "1. **Scripts.** Meta-World ships one expert per task, a program that sees the goal. A level makes it "
@@ -48,7 +50,8 @@ def recorded(scripts: Scripts, known: catalog.Entry) -> str:
         f"`{known.snapshots}`.\n"
         f"2. **Recording.** They acted in MuJoCo {known.mujoco} through Meta-World {METAWORLD_VERSION}, with random "
         "numbers that depend on task, level and episode alone, and actions on a grid of 2^-12. Each task's episodes go "
-        "through its goals in turn. Recording is bit-for-bit reproducible: the content hashes below are checked after "
+        f"through its goals in turn. In size small these are {few} episodes for {GOALS} goals: not every goal is in a "
+        "tier, and in `mixed` each level acts on a stretch of goals of its own. Recording is bit-for-bit reproducible: the content hashes below are checked after "
         "recording and whenever the data are opened.\n\n"
         "Tiers: `random`: uniformly random actions. `medium`: per task, the level whose success rate is nearest to "
         "half way between random and expert. `expert`: the last level. `mixed`: all of these and all in between, each "

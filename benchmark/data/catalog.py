@@ -90,12 +90,17 @@ def entry(family: Family) -> Entry:
         blind = {name: Blind(one["expert"], tuple(one["returns"])) for name, one in found["blind"].items()}
         lists = {name: tuple(found["references"][name]) for name in ("random", "expert", "still")}
         texts = {name: found[name] for name in ("mujoco", "snapshots", "snapshot_returns")}
-        rates = found.get("successes")
+        rates, steps = found.get("successes"), found["references"].get("expert_steps")
         successes = None if rates is None else _successes(rates)
         return Entry(
             **texts,
             hashes=found["hashes"],
-            references=References(**lists, blind=blind, successes=successes),
+            references=References(
+                **lists,
+                blind=blind,
+                successes=successes,
+                expert_steps=None if steps is None else tuple(steps),
+            ),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -119,6 +124,8 @@ def write_entry(family: Family, new: Entry) -> None:
     catalog = _read() if catalog_path().exists() else {}
     references = asdict(new.references)
     blind, successes = references.pop("blind"), references.pop("successes")
+    if references["expert_steps"] is None:
+        del references["expert_steps"]
     catalog[family.id] = {
         "mujoco": new.mujoco,
         "snapshots": new.snapshots,

@@ -69,6 +69,8 @@ class References:
     """By split."""
     successes: Successes | None = None
     """None where the family does not know success."""
+    expert_steps: tuple[float, ...] | None = None
+    """(task,), mean length of the expert's episodes; None where none can end before the horizon."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Means:
 
     returns: Array
     successes: Array | None
+    lengths: Array
+    """Steps."""
 
 
 def stochastic_returns(family: Family, behaviour: Behaviour, number: int, episodes: int = EPISODES) -> Means:
@@ -143,7 +147,7 @@ def still_returns(family: Family, episodes: int = EPISODES) -> Means:
 def _means(family: Family, tasks: Sequence[int], act: InformedAct, episodes: int) -> Means:
     found = informed_outcomes(family, tasks, act, episodes)
     solved = found.successes
-    return Means(found.returns.mean(1), None if solved is None else solved.mean(1))
+    return Means(found.returns.mean(1), None if solved is None else solved.mean(1), found.lengths.mean(1))
 
 
 def _noise(family: Family, number: int, episodes: int) -> Array:
@@ -181,7 +185,14 @@ def measure_references(
         still=_rounded(still.returns),
         blind={name: one for name, (one, _) in blind.items()},
         successes=known,
+        expert_steps=_expert_steps(family, behaviour, episodes),
     )
+
+
+def _expert_steps(family: Family, behaviour: Behaviour, episodes: int) -> tuple[float, ...] | None:
+    if not family.ends_early:
+        return None
+    return _rounded(deterministic_returns(family, behaviour, behaviour.last, episodes).lengths)
 
 
 def measure_blind(

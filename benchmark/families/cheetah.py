@@ -29,6 +29,7 @@ class HalfCheetah(BodyFamily):
     frame_skip = 5
     observation_size = 20
     action_size = 6
+    ends_early = False
 
     def model(self, task: int) -> mujoco.MjModel:
         """One model for all tasks."""

@@ -110,6 +110,10 @@ class Family(ABC):
     """Whether episodes succeed or fail; the score is then the success rate, and returns stand beside it."""
     steps_in_python: ClassVar[bool] = False
     """Whether steps are computed in Python, so that only processes, not threads, compute them side by side."""
+    ends_early: ClassVar[bool] = True
+    """Whether an episode can end before the horizon, in a true terminal state."""
+    frames_alike: ClassVar[bool] = True
+    """Whether tasks seen in their frames, where there are any, are exactly one task (`turning.py`), not nearly."""
     recording_lanes: ClassVar[int] = 1024
     """Episodes that recording simulates at once, by all threads or processes together."""
     further_requirements: ClassVar[tuple[str, ...]] = ()

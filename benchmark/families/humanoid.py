@@ -39,6 +39,7 @@ class HumanoidDirection(BodyFamily):
     frame_skip = 5
     observation_size = 45
     action_size = 17
+    frames_alike = False
     meta_steps = 15_000
 
     @cached_property

@@ -97,6 +97,7 @@ class MetaWorld45(Family):
     action_size = 4
     dynamics_differ = True
     has_success = True
+    ends_early = False
     steps_in_python = True
     recording_lanes = 256
     further_requirements = (f"metaworld=={METAWORLD_VERSION}",)

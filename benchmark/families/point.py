@@ -49,6 +49,7 @@ class PointRobot(BodyFamily):
     frame_skip = 5
     observation_size = 4
     action_size = 2
+    ends_early = False
     meta_steps = 3_000
 
     @cached_property

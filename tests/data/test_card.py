@@ -115,6 +115,22 @@ def test_a_card_of_a_family_without_behaviour_says_that_it_is_not_trained(small_
         card.write_card("cheetah-vel")
 
 
+def test_a_card_says_where_experts_fall_and_where_another_expert_does_better(with_recipe: Family) -> None:
+    assert "end early" not in card.card_text(with_recipe)
+    known = catalog.entry(with_recipe)
+    best = replace(known.references.blind["standard"], returns=tuple(np.add(known.references.expert, 1.0)))
+    steps, blind = (200.0, 150.0), {**known.references.blind, "standard": best}
+    catalog.write_entry(
+        with_recipe, replace(known, references=replace(known.references, expert_steps=steps, blind=blind))
+    )
+    text = card.card_text(with_recipe)
+    assert (
+        "In 1 of 2 tasks some episodes of the expert end early. They last 175.0 of 200 steps on average"
+        in text
+    )
+    assert "In `standard` the blind expert does better than the test tasks' own" in text
+
+
 def test_a_card_says_which_agents_trained_together(with_recipe: Family) -> None:
     apart = card.card_text(with_recipe)
     assert "on that task alone; the data are" in apart

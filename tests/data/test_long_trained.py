@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmark import families
+from benchmark import families, files
 from benchmark.cli import main
-from benchmark.data import card, long_trained
+from benchmark.data import card, card_training, long_trained
 from benchmark.data.catalog import references
 from benchmark.data.long_trained import LongReturn, last_returns, measure_long, read_long, write_long
+from benchmark.data.recipe import read_recipe
 from benchmark.data.shipped import shipped_behaviour
 from benchmark.data.snapshots import Snapshots
 from benchmark.errors import DataError
@@ -57,8 +59,31 @@ def test_the_card_says_what_share_the_experts_reach(tmp_path: Path, monkeypatch:
     twice = random + 2 * (expert - random)
     write_long(tmp_path / "long.csv", [LongReturn(3, 10, 0.0), LongReturn(3, 20, twice)])
     assert "trained for long" not in card.card_text(FAMILY)
-    monkeypatch.setattr(card, "long_path", lambda name: tmp_path / "long.csv")
-    assert "50.0 % on average over these tasks, 50.0 % at least" in card.card_text(FAMILY)
+    monkeypatch.setattr(card_training, "long_path", lambda name: tmp_path / "long.csv")
+    text = card.card_text(FAMILY)
+    assert "50.0 % on average over these tasks, 50.0 % at least" in text
+    assert "| task | random | expert | after 10 steps | after 20 |" in text
+    assert f"| 3 | {random:.1f} | {expert:.1f} | 0.0 | {twice:.1f} | 50 % |" in text
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in families.FAMILIES if long_trained.long_path(name).exists()]
+)
+def test_shipped_experts_are_near_agents_trained_for_long(name: str) -> None:
+    """At 85 % of what these reach on average, and at 60 % in every task that both were trained in."""
+    rows, recipe = (
+        read_long(long_trained.long_path(name)),
+        read_recipe(files.DATASETS / "recipes/long" / f"{name}.toml"),
+    )
+    last, known = last_returns(rows), references(name)
+    assert list(last) == recipe.tasks_of_share(0)
+    assert {one.step for one in last.values()} == {recipe.steps}
+    shares = [
+        (known.expert[task] - known.random[task]) / (one.deterministic_return - known.random[task])
+        for task, one in last.items()
+    ]
+    assert np.mean(shares) >= 0.85
+    assert min(shares) >= 0.6
 
 
 def test_the_command_trains_measures_and_says_where(

@@ -185,9 +185,9 @@ OBSERVED_VELOCITIES = {
     "hopper-params": ObservedVelocity(5, 1, 0.3),
     "humanoid-dir": ObservedVelocity(22, 2, 0.3),
 }
-"""By family. In two episodes of every task and snapshot rewards were off by 0.05, 0.005, 0.0002 and 0.005 in the median,
-by 0.8, 0.4, 0.09 and 0.07 in one step of a thousand, by 1.25, 0.9, 0.18 and 0.14 at most; ants that swing their legs by
-1.4."""
+"""By family. In two episodes of every task and snapshot rewards were off by 0.05, 0.005, 0.0002 and 0.005 in the
+median, by 0.8, 0.4, 0.09 and 0.07 in one step of a thousand, by 1.25, 0.9, 0.18 and 0.14 at most; ants that swing their
+legs by 1.4."""
 
 ANT_GOAL_TOLERANCE = 5e-3
 """Of the reward; in 60 thousand steps of random, mixed and expert actions it was off by 2.3e-3 at most."""

@@ -16,8 +16,6 @@ HIDDEN = {
     "point-robot": 0, "ant-goal": 0, "humanoid-dir": 2,
 }  # fmt: skip
 """Leading coordinates of qpos (the place) that observations leave out, of families whose state they hold else."""
-ENDLESS = ("ml45",)
-"""Families whose episodes never end in a terminal state, whatever the observation."""
 CHEETAH_X, CHEETAH_VELOCITY = 17, 8
 """Places of the torso's x and of the root's velocity in an observation of the half-cheetah."""
 ANT_VELOCITY = 13
@@ -28,7 +26,7 @@ SLOPE_STEP = 1e-6
 
 def terminal_states(family: Family, observations: NDArray[np.floating]) -> NDArray[np.bool_] | None:
     """Whether each observation (row, observation) is of a true terminal state; None where it is not known."""
-    if family.name in ENDLESS:
+    if not family.ends_early:
         return np.zeros(len(observations), np.bool_)
     hidden = HIDDEN.get(family.name)
     if hidden is None:
