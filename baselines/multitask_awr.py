@@ -124,8 +124,7 @@ class MultitaskAWR(Algorithm):
         """Losses and gradients of a batch of the tasks in the given slots; nothing is changed."""
         batch = _identified(batch, self._identities[tasks])
         value, policy = self._value.map(leaf), self._policy.map(leaf)
-        value_losses = self._awr.value_losses(value, batch)
-        policy_losses = self._awr.policy_losses(policy, value, batch)
+        value_losses, policy_losses = self._awr.both_losses(value, policy, batch)
         return TrainStep(
             losses={"value_loss": value_losses.detach(), "policy_loss": policy_losses.detach()},
             value=gradients(value_losses.sum() / self.family.train_tasks, value),

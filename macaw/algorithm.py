@@ -137,6 +137,7 @@ class Macaw(Algorithm):
         """Build the networks, drawn from `random`, and their optimizers on `device`."""
         self.config, self.family, self._random = config, family, random
         keep_freed_memory(device)
+        self._awr = AWR(config.action_std, config.weight_limit, config.signed_log_returns)
         hidden, layers = config.hidden_size, config.hidden_layers
         latent = config.latent_size if config.weight_transform else None
         self._value = new_network(layer_sizes(family.observation_size, hidden, layers, 1), latent, random)
@@ -170,16 +171,15 @@ class Macaw(Algorithm):
         value_step = self._value_step(inner)
         outer_values = values(value_step.layers, outer.observations)
         with torch.no_grad():
-            targets = self._bootstrapped(value_step.interpolated(config.target_rate), outer)
-            outer_advantages = self._bootstrapped(value_step.layers, outer) - outer_values
-            weights = losses.advantage_weights(outer_advantages, config.weight_limit)
+            targets = self._awr.bootstrapped(value_step.interpolated(config.target_rate), outer)
+        outer_advantages = self._awr.advantages(value_step.layers, outer, outer_values)
         value_losses = losses.value_loss(outer_values, targets)
         value = value_step.backward(value_losses.sum() / self.family.train_tasks)
 
         head, coefficient = leaves(self._head.theta()), leaves([self._coefficient])
         policy_step = self._policy_step(inner, value_step.layers, head, coefficient[0])
         means = policy_means(policy_step.layers, outer.observations)
-        policy_losses = losses.advantage_weighted_loss(means, outer.actions, weights, config.action_std)
+        policy_losses = self._awr.policy_loss(means, outer, outer_advantages)
         policy = policy_step.backward(policy_losses.sum() / self.family.train_tasks, head + coefficient)
 
         head_gradients = theta_gradients(self._head, policy.others[: len(head)])
@@ -208,8 +208,7 @@ class Macaw(Algorithm):
             value, policy = (step.network() for step in self._adapted(context))
         else:
             value, policy = copies(self._value, context.tasks), copies(self._policy, context.tasks)
-        awr = AWR(config.action_std, config.weight_limit, config.signed_log_returns)
-        return OnlineAWR(awr, value, policy, config.exploration_std, self._random)
+        return OnlineAWR(self._awr, value, policy, config.exploration_std, self._random)
 
     def explore(self, context: Transitions) -> Policy:
         """The adapted policy with Gaussian noise."""
@@ -246,9 +245,7 @@ class Macaw(Algorithm):
 
     def _value_step(self, inner: Transitions, differentiable: bool = True) -> InnerStep:
         """The inner step on L_V."""
-
-        signed = self.config.signed_log_returns
-        returns = losses.signed_logarithm(inner.returns) if signed else inner.returns
+        returns = self._awr.returns(inner)
 
         def loss(layers: list[Layer]) -> Float[Tensor, " task"]:
             return losses.value_loss(values(layers, inner.observations), returns)
@@ -264,27 +261,17 @@ class Macaw(Algorithm):
         differentiable: bool = True,
     ) -> InnerStep:
         """The inner step on L_AWR + lambda L_ADV, with the adapted V; `head` is theta of the head."""
-        with torch.no_grad():
-            advantages = self._bootstrapped(value_layers, inner) - values(value_layers, inner.observations)
-            weights = losses.advantage_weights(advantages, self.config.weight_limit)
+        advantages = self._awr.advantages(value_layers, inner)
 
         def loss(layers: list[Layer]) -> Float[Tensor, " task"]:
-            std, observations, actions = self.config.action_std, inner.observations, inner.actions
             if not self.config.advantage_head:
-                means = policy_means(layers, observations)
-                return losses.advantage_weighted_loss(means, actions, weights, std)
+                means = policy_means(layers, inner.observations)
+                return self._awr.policy_loss(means, inner, advantages)
             head_layers = self._head.layers([theta.expand(inner.tasks, -1) for theta in head])
-            means, predictions = policy_means_and_advantages(layers, head_layers, observations, actions)
-            weighted = losses.advantage_weighted_loss(means, actions, weights, std)
+            means, predictions = policy_means_and_advantages(
+                layers, head_layers, inner.observations, inner.actions
+            )
+            weighted = self._awr.policy_loss(means, inner, advantages)
             return weighted + softplus(coefficient) * losses.advantage_loss(predictions, advantages)
 
         return InnerStep(self._policy, self._policy_lr, loss, inner.tasks, differentiable)
-
-    def _bootstrapped(self, layers: list[Layer], batch: Transitions) -> Float[Tensor, "task batch"]:
-        """R + gamma^k V(s_end), or its signed logarithm."""
-        return losses.bootstrapped_returns(
-            batch.returns,
-            batch.final_discounts,
-            values(layers, batch.final_observations),
-            self.config.signed_log_returns,
-        )

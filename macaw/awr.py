@@ -3,10 +3,13 @@
     value     mean (V(s) - R)^2
     policy    - mean w log N(a; mu(s), std^2 I),   w from A = R + gamma^k V(s_end) - V(s)
 
-Networks here have learned tensors of all tasks alike, or a copy for each task (a leading task dimension).
+Peng, Kumar, Zhang, Levine: "Advantage-Weighted Regression", 2019; with the weights of Mitchell et al., "Offline
+Meta-Reinforcement Learning with Advantage Weighting", ICML 2021, whose inner and outer steps (`macaw.algorithm`) use
+the same returns, advantages and policy loss. Networks here have learned tensors of all tasks alike, or a copy for each
+task (a leading task dimension).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +18,7 @@ from torch import Tensor
 
 from benchmark.algorithm import Policy, TrainingData, Transitions
 from macaw import losses
-from macaw.networks import Network, policy_means, values
+from macaw.networks import Layer, Network, policy_means, values
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
 
@@ -27,7 +30,7 @@ ONLINE_BATCH = 256
 
 @dataclass(frozen=True)
 class AWR:
-    """The fixed numbers of the policy's loss."""
+    """Losses of value networks and policies, with their fixed numbers."""
 
     action_std: float
     """Standard deviation of the policy in its likelihood."""
@@ -36,26 +39,53 @@ class AWR:
     signed_logarithms: bool = False
     """Whether V and advantages are of signed logarithms of returns."""
 
+    def returns(self, batch: Transitions) -> Float[Tensor, "task batch"]:
+        """What V learns: Monte-Carlo returns, or their signed logarithms."""
+        return losses.signed_logarithm(batch.returns) if self.signed_logarithms else batch.returns
+
+    def bootstrapped(self, layers: Sequence[Layer], batch: Transitions) -> Float[Tensor, "task batch"]:
+        """R + gamma^k V(s_end), or its signed logarithm, of a value network's layers of each task."""
+        final = values(layers, batch.final_observations)
+        return losses.bootstrapped_returns(
+            batch.returns, batch.final_discounts, final, self.signed_logarithms
+        )
+
+    def advantages(
+        self, layers: Sequence[Layer], batch: Transitions, predicted: Tensor | None = None
+    ) -> Float[Tensor, "task batch"]:
+        """A, through which no gradient flows; `predicted` (task, batch) is V(s) where it is known already."""
+        with torch.no_grad():
+            here = values(layers, batch.observations) if predicted is None else predicted
+            return self.bootstrapped(layers, batch) - here
+
+    def policy_loss(
+        self, means: Float[Tensor, "task batch action"], batch: Transitions, advantages: Tensor
+    ) -> Float[Tensor, " task"]:
+        """L_AWR of each task, of mu(s) and A (task, batch)."""
+        weights = losses.advantage_weights(advantages, self.weight_limit)
+        return losses.advantage_weighted_loss(means, batch.actions, weights, self.action_std)
+
     def value_losses(self, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
         """mean (V(s) - R)^2 of each task."""
-        predicted = values(value.repeated(batch.tasks), batch.observations)
-        returns = losses.signed_logarithm(batch.returns) if self.signed_logarithms else batch.returns
-        return losses.value_loss(predicted, returns)
+        return losses.value_loss(values(value.repeated(batch.tasks), batch.observations), self.returns(batch))
 
     def policy_losses(self, policy: Network, value: Network, batch: Transitions) -> Float[Tensor, " task"]:
-        """L_AWR of each task; no gradient flows through V."""
-        with torch.no_grad():
-            layers = value.repeated(batch.tasks)
-            targets = losses.bootstrapped_returns(
-                batch.returns,
-                batch.final_discounts,
-                values(layers, batch.final_observations),
-                self.signed_logarithms,
-            )
-            advantages = targets - values(layers, batch.observations)
-            weights = losses.advantage_weights(advantages, self.weight_limit)
+        """L_AWR of each task."""
+        advantages = self.advantages(value.repeated(batch.tasks), batch)
+        return self.policy_loss(
+            policy_means(policy.repeated(batch.tasks), batch.observations), batch, advantages
+        )
+
+    def both_losses(
+        self, value: Network, policy: Network, batch: Transitions
+    ) -> tuple[Float[Tensor, " task"], Float[Tensor, " task"]]:
+        """`value_losses` and `policy_losses`, for which V(s) is computed once."""
+        layers = value.repeated(batch.tasks)
+        predicted = values(layers, batch.observations)
+        advantages = self.advantages(layers, batch, predicted)
         means = policy_means(policy.repeated(batch.tasks), batch.observations)
-        return losses.advantage_weighted_loss(means, batch.actions, weights, self.action_std)
+        value_losses = losses.value_loss(predicted, self.returns(batch))
+        return value_losses, self.policy_loss(means, batch, advantages)
 
 
 class OnlineAWR:

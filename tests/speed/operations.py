@@ -41,8 +41,12 @@ def rank_one_adaptation(sizes: Sizes) -> int:
 
 
 def bi_level(sizes: Sizes) -> int:
-    """Inner gradient, outer gradient, and the Hessian's product with a vector, which is two more of the inner one."""
-    return 4 * training(sizes, TASKS * BATCH) + rank_one_adaptation(sizes)
+    """Inner gradient, outer gradient, and the Hessian's product with a vector.
+
+    That has two products for each of the inner gradient's, but for the first layer, whose input is fixed: one each.
+    """
+    rows = TASKS * BATCH
+    return 4 * training(sizes, rows) - 2 * forward(sizes[:1], rows) + rank_one_adaptation(sizes)
 
 
 VALUE = network(OBSERVATION, HIDDEN, 1)
@@ -67,10 +71,10 @@ def macaw() -> int:
 
 
 def multitask_awr() -> int:
-    """Both networks on observation and identity, and the values of s and s_end."""
+    """Both networks on observation and identity, and the values of s_end."""
     rows, inputs = TASKS * BATCH, OBSERVATION + TRAIN_TASKS
     value, policy = network(inputs, HIDDEN, 1), network(inputs, HIDDEN, ACTION)
-    return training(value, rows) + training(policy, rows) + 2 * forward(value, rows)
+    return training(value, rows) + training(policy, rows) + forward(value, rows)
 
 
 def pearl() -> int:
@@ -85,5 +89,16 @@ def pearl() -> int:
     return training(encoder, PEARL_TASKS * PEARL_CONTEXT) + critics + values + training(policy, rows)
 
 
-FEWEST = {"macaw": macaw, "meta-bc": meta_bc, "multitask-awr": multitask_awr, "pearl": pearl}
+def behaviour_cloning() -> int:
+    """One policy on observations."""
+    return training(POLICY, TASKS * BATCH)
+
+
+FEWEST = {
+    "macaw": macaw,
+    "meta-bc": meta_bc,
+    "multitask-awr": multitask_awr,
+    "pearl": pearl,
+    "behaviour-cloning": behaviour_cloning,
+}
 """By method."""

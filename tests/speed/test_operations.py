@@ -12,8 +12,8 @@ from tests.speed.operations import FEWEST
 FAMILY = FamilyDescription("cheetah-vel-v1", 20, 6, 200, 35, dynamics_differ=False)
 
 
-def test_every_method_is_counted() -> None:
-    assert set(FEWEST) == set(METHODS)
+def test_everything_that_learns_is_counted() -> None:
+    assert set(FEWEST) == set(METHODS) | {"behaviour-cloning"}
 
 
 @pytest.mark.parametrize("name", FEWEST)
@@ -23,4 +23,5 @@ def test_a_step_makes_little_more_than_the_fewest_operations(name: str) -> None:
     data = RandomData(FAMILY, per_task=400)
     with FlopCounterMode(display=False) as counter:
         method.update(data)
-    assert 0.8 < counter.get_total_flops() / FEWEST[name]() < 1.4
+    # the counter leaves out products with a vector, which are less than a hundredth
+    assert 0.99 < counter.get_total_flops() / FEWEST[name]() < 1.4
