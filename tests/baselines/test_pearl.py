@@ -64,13 +64,13 @@ def test_the_density_of_a_squashed_gaussian_integrates(mean: float, log_std: flo
     normal = torch.distributions.Normal(
         torch.tensor(mean, dtype=torch.float64), torch.tensor(math.exp(log_std), dtype=torch.float64)
     )
-    unsquashed = torch.linspace(mean - 12, mean + 12, 400_001, dtype=torch.float64)
+    reach = 9 * math.exp(log_std)
+    unsquashed = torch.linspace(mean - reach, mean + reach, 400_001, dtype=torch.float64)
     parameters = (torch.full_like(unsquashed, value)[:, None] for value in (mean, log_std))
     density = gaussians.squashed_log_density(unsquashed[:, None], *parameters).exp()
-    actions = unsquashed.tanh()
-    integral = torch.cumulative_trapezoid(density, actions)
-    for share in (0.1, 0.5, 0.9, 1.0):
-        place = int(share * (len(integral) - 1))
+    integral = torch.cumulative_trapezoid(density, unsquashed.tanh())
+    for share in (0.05, 0.3, 0.5, 0.9, 1 - 1e-9):
+        place = int(torch.searchsorted(unsquashed, normal.icdf(torch.tensor(share, dtype=torch.float64))))
         expected = normal.cdf(unsquashed[place + 1])
         torch.testing.assert_close(integral[place], expected, atol=2e-4, rtol=1e-3)
 
@@ -106,37 +106,91 @@ def test_the_next_state_is_seen_where_dynamics_differ(differ: bool) -> None:
     assert changed == differ
 
 
-def test_the_losses_are_those_of_their_formulas() -> None:
-    """L_Q, L_V's target and L_pi, from plain modules that hold the same numbers."""
-    method, batch = build(), transitions(FAMILY, 3, 24, terminating=True)
-    latent = torch.randn(3, 5, generator=torch.Generator().manual_seed(2))
-    rows = latent[:, None].expand(-1, 24, -1)
+def plain(layers: pearl.Layers, number: int, *inputs: Tensor) -> Tensor:
+    """Outputs of one network of a part, written out."""
+    outputs = torch.cat(inputs, -1)
+    for index, (kernel, bias) in enumerate(layers):
+        outputs = (outputs.relu() if index else outputs) @ kernel[number] + bias[number, 0]
+    return outputs
 
-    def plain(layers: pearl.Layers, number: int, *inputs: Tensor) -> Tensor:
-        outputs = torch.cat(inputs, -1)
-        for index, (kernel, bias) in enumerate(layers):
-            outputs = (outputs.relu() if index else outputs) @ kernel[number] + bias[number, 0]
-        return outputs
 
-    following = plain(method._target, 0, batch.next_observations, rows).squeeze(-1)
+def critic_loss(method: Pearl, critics: pearl.Layers, batch: Transitions, latent: Tensor) -> Tensor:
+    """L_Q by its formula, with the target as it is now."""
+    z = latent[:, None].expand(-1, batch.size, -1)
+    following = plain(method._target, 0, batch.next_observations, z).squeeze(-1).detach()
     targets = 5 * batch.rewards + 0.99 * (1 - batch.terminated) * following
-    critics = [plain(method._critics, k, batch.observations, batch.actions, rows).squeeze(-1) for k in (0, 1)]
-    expected = sum((critic - targets).square().mean() for critic in critics)
-    torch.testing.assert_close(method._critic_loss(batch, latent), expected)
+    errors = [plain(critics, k, batch.observations, batch.actions, z).squeeze(-1) - targets for k in (0, 1)]
+    return errors[0].square().mean() + errors[1].square().mean()
 
-    noise = torch.Generator().manual_seed(0)
-    noise.set_state(method._random.get_state())
-    loss, soft_values = method._actor_loss(batch, latent)
-    mean, log_std = plain(method._policy, 0, batch.observations, rows).chunk(2, -1)
+
+def actor_loss(
+    layers: pearl.Layers,
+    critics: pearl.Layers,
+    batch: Transitions,
+    latent: Tensor,
+    noise: Tensor,
+    weight: float,
+) -> tuple[Tensor, Tensor]:
+    """L_pi by its formula, and the target of V."""
+    z = latent[:, None].expand(-1, batch.size, -1)
+    mean, log_std = plain(layers, 0, batch.observations, z).chunk(2, -1)
     normal = torch.distributions.Normal(mean, log_std.clamp(-20, 2).exp())
-    unsquashed = mean + normal.stddev * torch.empty_like(mean).normal_(generator=noise)
+    unsquashed = mean + normal.stddev * noise
     actions = unsquashed.tanh()
     density = (normal.log_prob(unsquashed) - (1 - actions.square()).log()).sum(-1)
-    both = [plain(method._critics, k, batch.observations, actions, rows).squeeze(-1) for k in (0, 1)]
-    smaller = torch.minimum(*both)
-    torch.testing.assert_close(soft_values, (smaller - density).flatten(), rtol=1e-4, atol=1e-4)
+    smaller = torch.minimum(*(plain(critics, k, batch.observations, actions, z).squeeze(-1) for k in (0, 1)))
+    loss = (density - smaller).mean()
+    if weight:
+        cloning = (mean.tanh() - batch.actions).square().mean()
+        loss = loss / smaller.abs().mean().detach() + weight * cloning
     regularised = 1e-3 * (mean.square().mean() + log_std.square().mean())
-    torch.testing.assert_close(loss, (density - smaller).mean() + regularised, rtol=1e-4, atol=1e-4)
+    return loss + regularised, (smaller - density).detach()
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.5])
+def test_a_step_moves_every_part_along_the_gradient_of_its_formula(weight: float) -> None:
+    """Gradients are read off the moments of Adam's first step; PyTorch differentiates formulas of plain networks."""
+    method, batch = build(behaviour_weight=weight), transitions(FAMILY, 3, 24, terminating=True)
+    for tensor in pearl.tensors(method._target):
+        tensor.mul_(1.5)  # apart from V
+    random = torch.Generator().manual_seed(0)
+    random.set_state(method._random.get_state())
+    encoder, critics, value, policy = (
+        [
+            (kernel.detach().clone().requires_grad_(), bias.detach().clone().requires_grad_())
+            for kernel, bias in part
+        ]
+        for part in (method._encoder, method._critics, method._value, method._policy)
+    )
+    context = batch.map(lambda tensor: tensor[:, :12])
+    seen = (context.observations, context.actions, context.rewards[..., None])
+    means, raw = plain(encoder, 0, *seen).chunk(2, -1)
+    precisions = 1 / torch.nn.functional.softplus(raw).clamp(min=1e-7)
+    variance = 1 / precisions.sum(1)
+    posterior = torch.distributions.Normal(variance * (precisions * means).sum(1), variance.sqrt())
+    latent = posterior.loc + posterior.scale * torch.empty_like(variance).normal_(generator=random)
+    prior = torch.distributions.Normal(torch.zeros_like(variance), torch.ones_like(variance))
+    divergence = torch.distributions.kl_divergence(posterior, prior).sum()
+    first = critic_loss(method, critics, batch, latent) + 0.1 * divergence
+    noise = torch.empty_like(batch.actions).normal_(generator=random)
+    target = [tensor.clone() for tensor in pearl.tensors(method._target)]
+
+    method.update(FixedData(FAMILY, batch, batch))
+
+    moved = [(kernel.detach(), bias.detach()) for kernel, bias in method._critics]
+    latent = latent.detach()
+    third, soft_values = actor_loss(policy, moved, batch, latent, noise, weight)
+    z = latent[:, None].expand(-1, 24, -1)
+    second = (plain(value, 0, batch.observations, z).squeeze(-1) - soft_values).square().mean()
+    for loss, parts in ((first, {"critics": critics, "encoder": encoder}), (second, {"value": value}),
+                        (third, {"policy": policy})):  # fmt: skip
+        for name, layers in parts.items():
+            expected = torch.autograd.grad(loss, pearl.tensors(layers), retain_graph=True)
+            for wanted, moment in zip(expected, method.state()[f"{name}_adam"]["means"], strict=True):
+                torch.testing.assert_close(moment, 0.1 * wanted, rtol=1e-3, atol=1e-6, msg=name)
+    after = zip(target, pearl.tensors(method._value), pearl.tensors(method._target), strict=True)
+    for before, live, now in after:
+        torch.testing.assert_close(now, 0.995 * before + 0.005 * live)
 
 
 def test_bfloat16_products_stay_near_float32() -> None:
