@@ -1,4 +1,8 @@
-"""Gaussians in closed form: what PEARL's posterior and its squashed policy are made of."""
+"""Gaussians in closed form: what PEARL's posterior and its squashed policy are made of.
+
+Rakelly et al. (2019), "Efficient Off-Policy Meta-Reinforcement Learning via Probabilistic Context Variables", section 4
+(the product and its floor); Haarnoja et al. (2018), "Soft Actor-Critic", appendix C (the density behind tanh).
+"""
 
 import math
 

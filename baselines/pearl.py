@@ -13,7 +13,8 @@ The KL is summed over the sampled tasks, as the authors' program does; all else 
 With `behaviour_weight` w > 0 the first term of L_pi becomes mean(log pi - min Q) / mean|min Q| + w MSE(tanh mu, a)
 (Fujimoto and Gu, "A Minimalist Approach to Offline Reinforcement Learning", 2021): plain offline PEARL over-estimates
 the values of actions that are not in the data. At test the policy is deterministic and z is the posterior's mean; the
-`online` context is gathered with z from the prior first, then from the posterior.
+`online` context is gathered with z from the prior first, then from the posterior. Deviations: weights are drawn
+uniformly within 1 / sqrt(inputs), and the suite multiplies observations by fixed factors (`benchmark.algorithm`).
 """
 
 from dataclasses import dataclass

@@ -123,6 +123,9 @@ def fine_tuned_evaluations(
                 _gather_round(evaluator, algorithm, learner, gathered, rounds)
                 if rounds * family.horizon >= burn_in_steps:
                     calls.learn(algorithm, learner, gathered)
+            if steps == 0:  # the row that the standard protocol has for this context
+                found.append(evaluator.evaluate(algorithm, CONTEXT))
+                continue
             policy = calls.learned(algorithm, learner)
             found.append(evaluator.evaluate_policy(algorithm, policy, CONTEXT, steps))
         return found

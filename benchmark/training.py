@@ -220,13 +220,7 @@ class Run:
                     report(Progress(self.step, self._latest_message(), False))
                 if self.step % self.config.evaluate_every == 0:
                     self._evaluate_during_training()
-                    self.timing.append(
-                        {
-                            "step": self.step,
-                            "seconds": round(self._seconds(), 2),
-                            "peak_memory_mib": peak_memory_mib(),
-                        }
-                    )
+                    self._note_time()
                     self._write_curves()
                     self.save()
                     report(Progress(self.step, self._latest_message(), True))
@@ -238,6 +232,10 @@ class Run:
     def _seconds(self) -> float:
         """Wall-clock of training so far, of all processes that had a part in it."""
         return self._before + time.perf_counter() - self._since
+
+    def _note_time(self) -> None:
+        row = {"seconds": round(self._seconds(), 2), "peak_memory_mib": peak_memory_mib()}
+        self.timing.append({"step": self.step, **row})
 
     def _one_step(self) -> None:
         metrics = self.make_step(self.step + 1)

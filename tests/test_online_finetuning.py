@@ -17,11 +17,19 @@ from benchmark.contract.data import transitions
 from benchmark.data.dataset import Dataset
 from benchmark.errors import AlgorithmError, UnknownNameError
 from benchmark.evaluation import Evaluator
-from benchmark.online_finetuning import CONTEXT, Gathered, fine_tuned_evaluations
+from benchmark.online_finetuning import (
+    BURN_IN_STEPS,
+    CONTEXT,
+    MEASURED_AT,
+    Gathered,
+    fine_tuned_evaluations,
+)
+from benchmark.results.figures import table_1
 from benchmark.results.rows import read_rows
 from benchmark.run_config import RunConfig
 from benchmark.training import Run
 from macaw.algorithm import Macaw
+from macaw.awr import ONLINE_BATCH, ONLINE_LR, ONLINE_POLICY_STEPS, ONLINE_VALUE_STEPS
 
 Open = Callable[[str], Dataset]
 CPU = torch.device("cpu")
@@ -97,6 +105,8 @@ def test_what_is_learned_online_pays() -> None:
     assert all(np.array_equal(one.unadapted, found[0].unadapted) for one in found)
     assert method.learner.sizes[0] == [5 * horizon] * 3
     assert len(method.learner.sizes) == 36
+    standard = tested.evaluate(method, CONTEXT)
+    assert np.array_equal(found[0].adapted, standard.adapted), "their rows have one key"
     assert torch.equal(tested.random.get_state(), before), "training goes on with its own random numbers"
 
 
@@ -212,6 +222,12 @@ def test_a_run_has_rows_for_each_number_of_steps(
     tests = rows[["context", "context_size", "online_steps"]].drop_duplicates().values.tolist()
     assert tests == [["mixed", 256, 0], ["random", 256, 0], ["random", 256, 400]]
     assert set(rows["settings"]) == {";".join(f"{k}={v}" for k, v in ordered(config.settings).items())}
+
+
+def test_the_protocols_numbers_are_the_papers() -> None:
+    assert (*MEASURED_AT, BURN_IN_STEPS) == (0, 10_000, 20_000, 25 * 200)
+    assert table_1.ONLINE_STEPS == MEASURED_AT
+    assert (ONLINE_VALUE_STEPS, ONLINE_POLICY_STEPS, ONLINE_LR, ONLINE_BATCH) == (100, 200, 1e-5, 256)
 
 
 def shortened(algorithm: Algorithm, evaluator: Evaluator, **options: Any) -> Any:
