@@ -105,6 +105,7 @@ class AntGoal(Ant):
     name = "ant-goal"
     parameter = "goal (x, y) in metres"
     observation_size = 29
+    ends_early = False
     meta_steps = 15_000
 
     @cached_property

@@ -16,6 +16,7 @@ class FallingCheetah(CheetahDirection):
     """Episodes of at most 30 steps that end truly when the torso pitches: lengths vary."""
 
     horizon = 30
+    ends_early = True
 
     def terminated(self, after: State) -> np.ndarray:
         return np.abs(after.qpos[..., 2]) > 0.25

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from scipy.stats import norm
 
 from benchmark import families
 from benchmark.data import record as recording_module
 from benchmark.data.behaviour import GRID, grid_actions, squashed_gaussian_log_probs, uniform_log_prob
 from benchmark.data.dataset import Dataset
 from benchmark.data.record import Job, Recording, episode_counts, record
-from benchmark.data.shipped import shipped_behaviour
-from benchmark.data.snapshots import UNIFORM, Snapshots
+from benchmark.data.shipped import is_in_a_file, is_shipped, shipped_behaviour
+from benchmark.data.snapshots import UNIFORM, WEIGHTS, Snapshots, shipped_path
 from benchmark.data.spool import Columns
 from benchmark.errors import DataError, UnknownNameError
 from benchmark.families.environment import TaskEnvironment
@@ -137,6 +139,42 @@ def test_log_probs_are_the_densities_of_the_stored_actions(
         assert found == pytest.approx(expected, abs=0.51 * GRID, rel=1e-6)
         checked += 1
     assert checked > 30
+
+
+SHIPPED = [
+    name for name in families.FAMILIES if is_in_a_file(one := families.family(name)) and is_shipped(one)
+]
+TOLD_APART = {"point-robot": (0, 11)}
+"""Snapshots that one episode tells from all others, where they are not all: a point's neighbours act alike."""
+
+
+def _shipped_log_probs(
+    weights: dict[str, np.ndarray], task: int, number: int, observations: np.ndarray, actions: np.ndarray
+) -> np.ndarray:
+    """Log-densities (step,) from the numbers in the file and the policy's definition."""
+    w1, b1, w2, b2, w3, b3 = (weights[name][task, number].astype(float) for name in WEIGHTS)
+    layer = np.maximum(observations @ w1 + b1, 0)
+    layer = np.maximum(layer @ w2 + b2, 0)
+    mean, raw = np.split(layer @ w3 + b3, 2, axis=-1)
+    before_tanh = norm.logpdf(np.arctanh(actions), mean, np.exp(-1.5 + 3.5 * np.tanh(raw)))
+    return (before_tanh - np.log(1 - actions**2)).sum(-1)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_snapshots_and_log_probs_are_those_of_the_shipped_policies(name: str) -> None:
+    """Of every snapshot of a task one episode; it is likelier than any other snapshot would make it."""
+    family, weights = families.family(name), load_file(shipped_path(name))
+    numbers, task = range(weights["w1"].shape[1]), family.tasks - 1
+    recording = Recording(family, shipped_behaviour(family), "mixed", 1)
+    data = record(recording, f"omrl/{name}/mixed-v1", tasks=[task], threads=1)
+    assert data.snapshots.tolist() == [UNIFORM, *numbers]
+    for number in numbers:
+        episode = data.episode(1 + number)
+        seen, actions = episode["observations"][:-1].astype(float), episode["actions"].astype(float)
+        found = [_shipped_log_probs(weights, task, each, seen, actions) for each in numbers]
+        np.testing.assert_allclose(episode["log_probs"], found[number], rtol=0, atol=0.51 * GRID)
+        if number in TOLD_APART.get(name, numbers):
+            assert np.argmax([each.sum() for each in found]) == number
 
 
 def test_actions_are_drawn_from_the_snapshots_policies(snapshots: Snapshots, cheetah_data: Dataset) -> None:

@@ -239,15 +239,17 @@ def test_the_card_names_levels_tasks_and_scripts_that_fail(brief_standard: Path)
     assert picture.stat().st_size > 10_000
 
 
-def test_a_run_is_scored_by_success(brief_standard: Path, tmp_path: Path) -> None:
+def test_a_run_of_two_hundred_steps_is_scored_by_success(brief_standard: Path, tmp_path: Path) -> None:
+    """All other families take as many in `tests/test_every_family.py`."""
     small = {"hidden_size": 8, "hidden_layers": 2, "latent_size": 4, "inner_batch": 16, "outer_batch": 16}
-    config = RunConfig("macaw", family="ml45", steps=1, evaluate_every=1, threads=1, settings=small)
+    config = RunConfig("macaw", family="ml45", steps=200, evaluate_every=200, threads=1, settings=small)
     config = replace(config, contexts=(replace(config.contexts[0], size=64),))
     run = Run(config, tmp_path / "run", lambda tier: open_dataset("ml45", tier))
     run.prepare(resume=False)
     (row,) = run.train().to_dict("records")
     known = catalog.entry(BRIEF).references
     assert known.successes is not None
+    assert row["steps"] == 200
     assert row["score"] == 100 * row["adapted_success"]
     assert row["unadapted_success"] in np.arange(21) / 20
     assert (row["expert_success"], row["expert_return"]) == (known.successes.expert[2], known.expert[2])

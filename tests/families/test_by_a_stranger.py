@@ -1,4 +1,4 @@
-"""Every body recomputed by a stranger: from MuJoCo's own data and the published formulas alone (ml45: test_ml45.py)."""
+"""Every body recomputed by a stranger: from Gymnasium's files, MuJoCo and published formulas (ml45: test_ml45.py)."""
 
 import json
 import math
@@ -17,6 +17,7 @@ from benchmark.families.family import BodyFamily, State
 TASK = 1
 STEPS = 100
 PUBLISHED = json.loads((Path(families.__file__).parent / "published_tasks.json").read_text())
+ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 
 Seen = tuple[np.ndarray, float, bool]
 """Observation, reward, terminated."""
@@ -40,6 +41,32 @@ class Body:
             torso = data.body(1).xpos.copy()
             mujoco.mj_step(self.model, data)
         return Body(self.model, data.qpos.copy(), data.qvel.copy(), torso)
+
+
+def plain(file_name: str) -> mujoco.MjModel:
+    """A body as Gymnasium ships it."""
+    return mujoco.MjModel.from_xml_path(str(ASSETS / file_name))
+
+
+def walker(task: int) -> mujoco.MjModel:
+    """At the original time step, with the published fields."""
+    model = plain("walker2d.xml")
+    model.opt.timestep = 0.004
+    for field, values in PUBLISHED["walker-params"]["tasks"][task].items():
+        getattr(model, field).flat[:] = np.ravel(values)
+    return model
+
+
+def hopper(task: int) -> mujoco.MjModel:
+    """With the task's multiples of its own mass and inertia, friction and damping."""
+    model = plain("hopper.xml")
+    mass, friction, damping = families.family("hopper-params").parameters[task]
+    for array, multiple in (
+        (model.body_mass, mass), (model.body_inertia, mass), (model.geom_friction, friction),
+        (model.dof_damping, damping),
+    ):  # fmt: skip
+        array *= multiple
+    return model
 
 
 def effort(action: np.ndarray) -> float:
@@ -113,14 +140,26 @@ def test_no_family_is_left_out() -> None:
     assert {*STRANGERS, "ml45"} == set(families.FAMILIES)
 
 
+BODIES = {
+    "cheetah-dir": plain("half_cheetah.xml"),
+    "cheetah-vel": plain("half_cheetah.xml"),
+    "ant-dir": plain("ant.xml"),
+    "ant-goal": plain("ant.xml"),
+    "walker-params": walker(TASK),
+    "hopper-params": hopper(TASK),
+    "humanoid-dir": plain("humanoid.xml"),
+}
+"""The stranger's own; only the family itself says what a point is, see `test_the_point_follows_its_servos`."""
 SUB_STEPS = {"walker-params": 4, "hopper-params": 4}
+CONTROLS = {"humanoid-dir": 0.4}
+"""What the motors are told at an action of 1, where that is not 1."""
 
 
 def at_reset(environment: TaskEnvironment, seed: int | None = None) -> Body:
     environment.reset(seed=seed)
-    data = environment._data
+    data, model = environment._data, BODIES.get(environment.family.name, environment._model)
     torso = data.body(1).xpos.copy()
-    return Body(environment._model, data.qpos.copy(), data.qvel.copy(), torso)
+    return Body(model, data.qpos.copy(), data.qvel.copy(), torso)
 
 
 @pytest.mark.parametrize("name", STRANGERS)
@@ -128,12 +167,12 @@ def test_a_stranger_sees_the_same(name: str) -> None:
     """Over several episodes of random actions, falls included."""
     environment = gymnasium.make(families.family(name).id, task=TASK).unwrapped
     assert isinstance(environment, TaskEnvironment)
-    family, random, ends = environment.family, np.random.default_rng(4), 0
+    family, random, ends = environment.family, np.random.default_rng(7), 0
     body = at_reset(environment, seed=3)
     for _ in range(STEPS):
         before, action = body, random.uniform(-1, 1, family.action_size).astype(np.float32)
         observation, reward, terminated, truncated, _ = environment.step(action)
-        body = before.after(action, SUB_STEPS.get(name, 5))
+        body = before.after(CONTROLS.get(name, 1.0) * action.astype(np.float64), SUB_STEPS.get(name, 5))
         expected, expected_reward, ended = STRANGERS[name](body, before, action)
         np.testing.assert_allclose(observation, expected, rtol=1e-6, atol=1e-6)
         assert reward == pytest.approx(expected_reward, abs=1e-9)
@@ -142,8 +181,23 @@ def test_a_stranger_sees_the_same(name: str) -> None:
         if ended:
             ends += 1
             body = at_reset(environment)
-    if name in ("walker-params", "hopper-params", "humanoid-dir"):
-        assert ends, "random actions never made it fall: its end was not seen"
+    assert bool(ends) == family.ends_early, (
+        "a family that can end must be seen to: choose other random actions"
+    )
+
+
+def test_the_point_follows_its_servos() -> None:
+    """Its speed nears the action's by backward Euler steps of 0.02 s, at a rate of 20 per second."""
+    environment, random = TaskEnvironment("point-robot", task=TASK), np.random.default_rng(4)
+    seen, _ = environment.reset(seed=3)
+    place, speed = seen[:2].astype(np.float64), np.zeros(2)
+    for _ in range(20):
+        action = random.uniform(-1, 1, 2).astype(np.float32)
+        for _ in range(5):
+            speed = (speed + 0.02 * 20 * action) / (1 + 0.02 * 20)
+            place = place + 0.02 * speed
+        observation, *_ = environment.step(action)
+        np.testing.assert_allclose(observation, [*place, *speed], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +225,7 @@ def test_where_falling_begins(
 
 def test_walker_tasks_are_the_published_bodies() -> None:
     """All fields of all tasks, and a base body of another file stays as it is."""
-    base = mujoco.MjModel.from_xml_path(
-        str(Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / "walker2d.xml")
-    )
-    family = families.family("walker-params")
+    base, family = plain("walker2d.xml"), families.family("walker-params")
     assert isinstance(family, BodyFamily)
     for task, fields in enumerate(PUBLISHED["walker-params"]["tasks"]):
         model = family.model(task)
@@ -182,3 +233,18 @@ def test_walker_tasks_are_the_published_bodies() -> None:
             np.testing.assert_array_equal(getattr(model, field).ravel(), np.ravel(values))
         np.testing.assert_array_equal(model.body_subtreemass, base.body_subtreemass)
     assert family.control_step == pytest.approx(0.016)
+
+
+def test_hopper_tasks_are_multiples_of_the_plain_body() -> None:
+    """All four fields of all tasks, and a base body stays as it is."""
+    base, family = plain("hopper.xml"), families.family("hopper-params")
+    assert isinstance(family, BodyFamily)
+    assert family.tasks == 30
+    for task, (mass, friction, damping) in enumerate(family.parameters):
+        model = family.model(task)
+        np.testing.assert_array_equal(model.body_mass, mass * base.body_mass)
+        np.testing.assert_array_equal(model.body_inertia, mass * base.body_inertia)
+        np.testing.assert_array_equal(model.geom_friction, friction * base.geom_friction)
+        np.testing.assert_array_equal(model.dof_damping, damping * base.dof_damping)
+        np.testing.assert_array_equal(model.body_subtreemass, base.body_subtreemass)
+    assert family.control_step == pytest.approx(0.008)

@@ -97,7 +97,7 @@ def common_checks(
 
 
 def _lengths(family: Family, data: Dataset) -> Check:
-    """Episodes that were truncated before or after the horizon, or went beyond it."""
+    """Episodes that were truncated before the horizon; longer ones are not taken in."""
     early = (data.lengths < family.horizon) & data.terminated
     deviations = np.where(early, 0, data.lengths - family.horizon)
     return compared("episode lengths", f"the horizon of {family.horizon} steps", deviations)

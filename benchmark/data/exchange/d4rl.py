@@ -11,6 +11,7 @@ a terminal step gets its own observation for it, because the value of a terminal
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.dataset import Dataset, Progress, no_progress
 from benchmark.data.exchange.checks import Check, common_checks, compared, frames_of_rows
-from benchmark.data.exchange.hdf5 import column, flags, opened, row_count
+from benchmark.data.exchange.hdf5 import action_column, check_lengths, column, flags, opened, row_count
 from benchmark.data.exchange.intake import Portion, as_dataset, assigned, columns_of
 from benchmark.data.references import References
 from benchmark.errors import ConfigError, DataError
@@ -75,67 +76,81 @@ def read_portions(
     for done, (task, path) in enumerate(files.items()):
         progress(done, len(files))
         with opened(path, KEYS) as file:
-            portion = _portion(family, task, file)
-        yield portion
+            columns = _read(family, file)
+        yield _portion(family, task, path, columns)
     progress(len(files), len(files))
 
 
-def _portion(family: Family, task: int, file: h5py.File) -> Portion:
-    rows = row_count(file, "observations")
+@dataclass(frozen=True)
+class _Columns:
+    """A file's columns, (row, ...); None for those that it lacks."""
+
+    observations: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    rewards: NDArray[np.float32]
+    terminals: NDArray[np.bool_]
+    timeouts: NDArray[np.bool_] | None
+    following: NDArray[np.float32] | None
+    """`next_observations`."""
+
+
+def _read(family: Family, file: h5py.File) -> _Columns:
+    rows, following = row_count(file, "observations"), None
     observations = column(file, "observations", rows, family.observation_size)
-    actions = column(file, "actions", rows, family.action_size)
+    actions = action_column(file, rows, family.action_size)
     rewards, terminals = column(file, "rewards", rows), flags(file, "terminals", rows)
-    following = None
     if "next_observations" in file:
         following = column(file, "next_observations", rows, family.observation_size)
-    ends, breaks = _ends(file, terminals, observations, following)
-    kept = np.ones(rows, np.bool_)
+    timeouts = flags(file, "timeouts", rows) if "timeouts" in file else None
+    return _Columns(observations, actions, rewards, terminals, timeouts, following)
+
+
+def _portion(family: Family, task: int, path: Path, columns: _Columns) -> Portion:
+    observations, terminals, following = columns.observations, columns.terminals, columns.following
+    ends, breaks = _ends(path, columns)
+    kept = np.ones(len(terminals), np.bool_)
     if following is None:
         kept[ends & ~terminals] = False
         if not kept.any():
-            raise DataError(f"{file.filename}: no episode has more than one step; nothing can be taken in.")
+            raise DataError(f"{path}: no episode has more than one step; nothing can be taken in.")
     lengths, finals = _episodes(ends, kept, observations, following)
-    if lengths.max() > family.horizon:
-        raise DataError(
-            f"{file.filename}: it has an episode of {lengths.max():,} steps, and those of {family.id} have "
-            f"{family.horizon} at most. Put 1 into timeouts at the last step of every episode; longer ones are cut so."
-        )
+    advice = "Put 1 into timeouts at the last step of every episode; longer ones are cut so."
+    check_lengths(path, family, lengths, advice)
     first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     frames = np.arange(kept.sum()) + np.repeat(np.arange(len(lengths)), lengths)
     together = np.empty((len(frames) + len(lengths), family.observation_size), np.float32)
     together[frames] = observations[kept]
     together[frames[first + lengths - 1] + 1] = finals
     flagged = terminals[kept]
-    ready = columns_of(task, together, actions[kept], rewards[kept], lengths, flagged[first + lengths - 1])
+    actions, rewards = columns.actions[kept], columns.rewards[kept]
+    ready = columns_of(task, together, actions, rewards, lengths, flagged[first + lengths - 1])
     ended = np.ones(len(flagged), np.bool_) if following is not None else ~flagged
     return Portion(
         ready, [*common_checks(family, as_dataset(f"task {task}", ready), flagged, ended), *breaks]
     )
 
 
-def _ends(
-    file: h5py.File, terminals: NDArray[np.bool_], observations: NDArray[np.float32],
-    following: NDArray[np.float32] | None,
-) -> tuple[NDArray[np.bool_], list[Check]]:  # fmt: skip
+def _ends(path: Path, columns: _Columns) -> tuple[NDArray[np.bool_], list[Check]]:
     """Whether an episode ends with a row: flags say so, or that the next observation is not the next row's.
 
     Where both are there, also the check of one by the other.
     """
-    has_flags, breaks, ends = "timeouts" in file, np.zeros(len(terminals)), terminals.copy()
-    if has_flags:
-        ends |= flags(file, "timeouts", len(ends))
+    timeouts, following, ends = columns.timeouts, columns.following, columns.terminals.copy()
+    if timeouts is not None:
+        ends |= timeouts
     elif following is None:
         raise DataError(
-            f"{file.filename} has neither timeouts nor next_observations, so where episodes end is not known. "
+            f"{path} has neither timeouts nor next_observations, so where episodes end is not known. "
             "Add timeouts: 1 at the last step of every episode that did not end in a terminal state."
         )
     ends[-1] = True
     if following is None:
         return ends, []
-    breaks[:-1] = np.abs(following[:-1].astype(np.float64) - observations[1:]).max(1)
+    breaks = np.zeros(len(ends))
+    breaks[:-1] = np.abs(following[:-1].astype(np.float64) - columns.observations[1:]).max(1)
     breaks[ends] = 0.0
     against = "the next row's observation, within an episode (cut there)"
-    checks = [compared("next observations", against, breaks)] if has_flags else []
+    checks = [compared("next observations", against, breaks)] if timeouts is not None else []
     return ends | (breaks > 0), checks
 
 

@@ -10,14 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import DataError
+from benchmark.families.family import Family
 
 MOST_ROWS = 10_000_000
 """Rows of a file, which is all of one task's: fifty times what the standard's largest data hold of one."""
+LARGEST_ACTION = 2.0
+"""Absolute value of an action beyond which it is taken for one in other units; what noise adds to one is less."""
 
 
 @contextmanager
 def opened(path: Path, keys: tuple[str, ...]) -> Iterator[h5py.File]:
-    """The file, open for reading; DataError where it is missing, damaged or lacks one of these keys."""
+    """The file, open for reading; DataError where it is missing, damaged or lacks one of these keys.
+
+    Nothing but reading belongs in the body: an error that h5py may raise is taken for damage of the file there.
+    """
     try:
         with h5py.File(path, "r") as file:
             missing = [key for key in keys if not isinstance(file.get(key), h5py.Dataset)]
@@ -68,6 +74,20 @@ def column(file: h5py.File, key: str, rows: int, width: int | None = None) -> ND
     return values
 
 
+def action_column(file: h5py.File, rows: int, width: int) -> NDArray[np.float32]:
+    """The column `actions`, (rows, width); DataError where one is so far out of the range that it is in other units."""
+    values = column(file, "actions", rows, width)
+    sizes = np.abs(values).max(1)
+    beyond = np.flatnonzero(sizes > LARGEST_ACTION)
+    if len(beyond):
+        raise DataError(
+            f"{file.filename}: actions must be in (-1, 1), but in {len(beyond):,} row(s) absolute values are above "
+            f"{LARGEST_ACTION:g}: the first is row {beyond[0]} with {sizes[beyond[0]]:.4g}, the largest is "
+            f"{sizes.max():.4g}. They may be in other units: divide them by the actuators' range."
+        )
+    return values
+
+
 def flags(file: h5py.File, key: str, rows: int) -> NDArray[np.bool_]:
     """A column of yes and no, (rows,); DataError where it holds anything but 0 and 1."""
     values = column(file, key, rows)
@@ -87,3 +107,12 @@ def row_count(file: h5py.File, key: str) -> int:
             "task. Get the file anew if it should not have so many, else leave some out."
         )
     return int(shape[0])
+
+
+def check_lengths(path: Path, family: Family, lengths: NDArray[np.integer], advice: str) -> None:
+    """Raise DataError, with this advice, where an episode (episode,) is longer than the family's horizon."""
+    if lengths.max() > family.horizon:
+        raise DataError(
+            f"{path}: it has an episode of {lengths.max():,} steps, and those of {family.id} have {family.horizon} at "
+            f"most. {advice}"
+        )

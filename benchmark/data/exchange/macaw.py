@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.dataset import Progress, no_progress
 from benchmark.data.exchange.checks import ROUNDING, Check, common_checks, compared
-from benchmark.data.exchange.hdf5 import column, flags, opened, row_count
+from benchmark.data.exchange.hdf5 import action_column, check_lengths, column, flags, opened, row_count
 from benchmark.data.exchange.intake import Portion, as_dataset, assigned, columns_of
 from benchmark.data.exchange.motion import terminal_states
 from benchmark.data.exchange.safe_pickle import read_pickle
@@ -121,8 +121,8 @@ def read_portions(
     for done, (task, path) in enumerate(files.items()):
         progress(done, len(files))
         with opened(path, KEYS) as file:
-            buffer = _read(family, file)
-        yield _portion(family, task, buffer)
+            columns, discount = _read(family, file)
+        yield _portion(family, task, _buffer(family, path, columns, discount))
     progress(len(files), len(files))
 
 
@@ -146,35 +146,47 @@ class _Buffer:
         return np.asarray(ends - np.arange(len(ends)))
 
 
-def _read(family: Family, file: h5py.File) -> _Buffer:
+def _read(family: Family, file: h5py.File) -> tuple[dict[str, NDArray[Any]], float]:
+    """The columns as they are stored, and the discount factor."""
     rows = row_count(file, "obs")
     widths = dict.fromkeys(("obs", "next_obs", "terminal_obs"), family.observation_size)
-    widths["actions"] = family.action_size
     columns: dict[str, NDArray[Any]] = {
-        name: column(file, name, rows, widths.get(name)) for name in KEYS[:-1] if name != "terminals"
+        name: column(file, name, rows, widths.get(name))
+        for name in KEYS[:-1]
+        if name not in ("actions", "terminals")
     }
+    columns["actions"] = action_column(file, rows, family.action_size)
     columns["terminals"] = flags(file, "terminals", rows)
     found = file["discount_factor"]
     discount = float(np.reshape(found[()], ())) if found.size == 1 and found.dtype.kind in "iuf" else 0.0
     if not 0 < discount <= 1:
         raise DataError(f"{file.filename}: discount_factor is not one number in (0, 1].")
-    lengths = _lengths(file.filename, columns["obs"], columns["next_obs"])
+    return columns, discount
+
+
+def _buffer(family: Family, path: Path, columns: dict[str, NDArray[Any]], discount: float) -> _Buffer:
+    lengths = _lengths(path, columns["obs"], columns["next_obs"])
+    advice = (
+        "Check --family. Longer ones can be taken in as pieces: in D4RL's layout (--from d4rl), with 1 in timeouts at "
+        "the last step of each."
+    )
+    check_lengths(path, family, lengths, advice)
     starts = np.cumsum(lengths) - lengths
-    order = np.repeat(2 * starts + lengths - 1, lengths) - np.arange(rows)
+    order = np.repeat(2 * starts + lengths - 1, lengths) - np.arange(len(columns["obs"]))
     for name in columns:  # one after another, so that few are in memory twice
         columns[name] = columns[name][order]
     return _Buffer(columns, lengths, discount)
 
 
 def _lengths(
-    name: str, observations: NDArray[np.floating], following: NDArray[np.floating]
+    path: Path, observations: NDArray[np.floating], following: NDArray[np.floating]
 ) -> NDArray[np.int64]:
     """Lengths of the episodes, from where a row's next observation is not the observation of the row before."""
     continued = (following[1:] == observations[:-1]).all(1)
     forward = (following[:-1] == observations[1:]).all(1)
     if forward.sum() > continued.sum():
         raise DataError(
-            f"{name}: its episodes are stored in the order of time, but the published buffers' are back to "
+            f"{path}: its episodes are stored in the order of time, but the published buffers' are back to "
             "front. Check --from."
         )
     edges = np.concatenate([[0], np.flatnonzero(~continued) + 1, [len(observations)]])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmark import families
 from benchmark.data import store
+from benchmark.data.exchange.hdf5 import LARGEST_ACTION
 from benchmark.errors import DataError
 from benchmark.families.family import Array, Family
 
@@ -155,6 +156,11 @@ def _episode(source: Source, one: Mapping[str, Any]) -> SourceEpisode:
         )
     if not all(np.isfinite(array).all() for array in arrays):
         raise DataError(f"{where} holds numbers that are not finite. Leave it out of the data set.")
+    if np.abs(actions).max() > LARGEST_ACTION:
+        raise DataError(
+            f"{where} has actions as large as {np.abs(actions).max():.4g}; they must be in (-1, 1). They may be in "
+            "other units: divide them by the actuators' range."
+        )
     infos = one["infos"] or {}
     task = int(infos["task"]) if family and "task" in infos else None
     terminated = bool(np.asarray(one["terminations"])[-1])

@@ -111,7 +111,7 @@ def bend(columns: dict[str, Any], name: str, by: float) -> None:
         ("mc_rewards", 0.5, "Monte-Carlo returns", 1),
         ("terminal_obs", 0.25, "terminal observations", 1),
         ("terminal_discounts", 0.125, "terminal discounts", 1),
-        ("actions", 2.0, "actions", 1),
+        ("actions", 0.9, "actions", 1),
     ],
 )
 def test_what_disagrees_is_counted_and_measured(

@@ -228,6 +228,7 @@ def changed(buffers: list[Any], **columns: Callable[[Any], Any]) -> list[Any]:
         ("HalfCheetah-v5", {}, {"observations": lambda value: value[:, :16]}, r"observations \(1001, 16\)"),
         ("HalfCheetah-v5", {}, {"observations": lambda value: value[:-1]}, "one observation more"),
         ("HalfCheetah-v5", {}, {"rewards": lambda value: value * np.nan}, "not finite"),
+        ("HalfCheetah-v5", {}, {"actions": lambda value: value * 30}, r"must be in \(-1, 1\).*other units"),
         ("HalfCheetah-v5", {}, {"rewards": lambda value: 100 * value + 40}, "are not those of Gymnasium"),
     ],
 )
