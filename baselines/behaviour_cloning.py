@@ -67,7 +67,7 @@ class BehaviourCloning(Algorithm):
         random: torch.Generator,
     ) -> None:
         """Build the policy, drawn from `random` on `device`, and its optimizer."""
-        self.config = config
+        self.config, self.family = config, family
         sizes = (family.observation_size, config.hidden_size, config.hidden_layers, family.action_size)
         self._policy = new_network(layer_sizes(*sizes), None, random)
         self._adam = Adam(self._policy.tensors(), config.learning_rate)
@@ -83,6 +83,7 @@ class BehaviourCloning(Algorithm):
 
     def adapt(self, context: Transitions) -> Policy:
         """The same policy for every task, whatever the context."""
+        self.family.check_context(context)
         return deterministic_policy(self._policy.repeated(context.tasks))
 
     def state(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ ICML 2021: no value network, no advantage head, the same learned inner learning 
 
     inner and outer loss     L_BC = - mean log N(a; mu(s), 0.2^2 I)
 
-The outer losses are summed over the sampled tasks and divided by the number of train tasks.
+The outer losses are summed over the sampled tasks and divided by the number of train tasks. Deviation: the suite
+multiplies observations by fixed factors (`benchmark.algorithm`).
 """
 
 from dataclasses import dataclass
@@ -124,6 +125,7 @@ class MetaBC(Algorithm):
 
     def adapt(self, context: Transitions) -> Policy:
         """One inner step on the whole context of each task; the un-adapted policy where it is empty."""
+        self.family.check_context(context)
         if context.size == 0:
             return deterministic_policy(self._policy.repeated(context.tasks))
         return deterministic_policy(self._inner_step(context, differentiable=False).layers)

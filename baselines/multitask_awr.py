@@ -4,6 +4,10 @@ The baseline "Offline MT + FT" of Mitchell et al., "Offline Meta-Reinforcement L
 Weighting", ICML 2021. Policy and V read the observation and a one-hot identity over the train tasks' slots,
 which is all zeros for a task that is not known; plain layers with a learned bias transform.
 
+Deviations from the paper's program: the identity has a slot for each train task, not for every task of the family;
+a value is bootstrapped only where the episode was cut by a time limit; and the suite multiplies observations by fixed
+factors (`benchmark.algorithm`).
+
 The losses, mean (V(s) - R)^2 and L_AWR (`macaw.awr`), are summed over the sampled tasks and divided by the number
 of train tasks. At test, each task fine-tunes a copy of both networks on its context: alternating Adam steps, V first.
 """
@@ -133,6 +137,7 @@ class MultitaskAWR(Algorithm):
 
     def adapt(self, context: Transitions) -> Policy:
         """Fine-tune copies of both networks; where the context is empty, the policy of an unknown task."""
+        self.family.check_context(context)
         nobody = self._nobody(context.tasks)
         if context.size == 0:
             return _identified_policy(deterministic_policy(self._policy.repeated(context.tasks)), nobody)
@@ -146,6 +151,7 @@ class MultitaskAWR(Algorithm):
 
     def fine_tuner(self, context: Transitions) -> OnlineAWR:
         """Both networks after fine-tuning on the context, ready to learn on."""
+        self.family.check_context(context)
         nobody = self._nobody(context.tasks)
         value, policy = self._fine_tuned(_identified(context, nobody))
         return OnlineAWR(

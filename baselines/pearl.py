@@ -189,6 +189,7 @@ class Pearl(Algorithm):
 
     def adapt(self, context: Transitions) -> Policy:
         """The deterministic policy given the posterior's mean; the prior's where the context is empty."""
+        self.family.check_context(context)
         with torch.no_grad():
             mean, _ = self.posterior(context)
         return self.acting(mean)

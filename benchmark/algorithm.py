@@ -27,7 +27,7 @@ What a method may know. During `update`: the data of the train tasks, which it a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -49,6 +49,11 @@ LifePart = Literal["all", "early", "middle", "late", "random"]
 """The whole of the behaviour's training life; its first, second or third third; or data of uniformly random actions."""
 
 
+VECTORS = ("observations", "actions", "next_observations", "final_observations")
+NUMBERS = ("rewards", "terminated", "returns", "final_discounts")
+"""Names of the tensors of `Transitions`: those that have a last dimension of their own, and those that have none."""
+
+
 @dataclass(frozen=True)
 class FamilyDescription:
     """What a method is told of a task family before it sees data."""
@@ -65,6 +70,19 @@ class FamilyDescription:
     """Number of train tasks: the slots are 0 ... train_tasks - 1."""
     dynamics_differ: bool
     """Whether tasks differ in their dynamics (not only in their rewards)."""
+
+    def check_context(self, context: Transitions) -> None:
+        """ValueError unless its observations and actions have the family's lengths.
+
+        Arithmetic alone does not notice all others: actions of one component are broadcast.
+        """
+        for name in VECTORS:
+            expected = self.action_size if name == "actions" else self.observation_size
+            shape = tuple(getattr(context, name).shape)
+            if len(shape) != 3 or shape[-1] != expected:
+                raise ValueError(
+                    f"{name} of the context are {shape}; {self.name} has (task, batch, {expected})."
+                )
 
 
 @dataclass(frozen=True)
@@ -93,6 +111,21 @@ class Transitions:
     """(task, batch, observation), the last observation of the episode."""
     final_discounts: Tensor
     """(task, batch), gamma^k; zero where the episode ended in a true terminal state."""
+
+    def __post_init__(self) -> None:
+        """ValueError where a tensor is of other tasks, or of another number of transitions, than the observations."""
+        own = self.observations.shape[:-1]
+        for name in VECTORS:
+            if getattr(self, name).shape[:-1] != own:
+                raise self._other_shape(name, (*own, "..."))
+        for name in NUMBERS:
+            if getattr(self, name).shape != own:
+                raise self._other_shape(name, own)
+
+    def _other_shape(self, name: str, expected: Sequence[int | str]) -> ValueError:
+        found, wanted = (str(tuple(one)).replace("'", "") for one in (getattr(self, name).shape, expected))
+        shape = tuple(self.observations.shape)
+        return ValueError(f"{name} are {found} beside observations {shape}; they must be {wanted}.")
 
     @property
     def tasks(self) -> int:
@@ -194,7 +227,8 @@ class Algorithm:
         """A policy for each task of the context, deterministic; an empty context gives the un-adapted one.
 
         Must leave the method and the context as they were: it is called in the middle of training. Tests are on the
-        processor, so here a method may wait for a number.
+        processor, so here a method may wait for a number. A context with vectors of other lengths than the family's is
+        an error, which `FamilyDescription.check_context` raises.
         """
         raise NotImplementedError
 
@@ -218,5 +252,8 @@ class Algorithm:
         raise NotImplementedError
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` gave; afterwards the method goes on bit for bit as the saved one would have."""
+        """Restore what `state` gave; afterwards the method goes on bit for bit as the saved one would have.
+
+        A state that lacks a part, or has one of another shape, is an error here, or at the latest in what follows.
+        """
         raise NotImplementedError

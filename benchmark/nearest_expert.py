@@ -65,7 +65,7 @@ class NearestExpert(Algorithm):
         """The number of the train task, for each task of the context, whose expert is likeliest to have acted so."""
         experts = self._experts(self.tasks)
         scale = torch.as_tensor(self._family.observation_scale, dtype=torch.float32, device=self._device)
-        found = []
+        found = []  # task after task: all at once takes as long or longer, and more memory
         for observations, actions in zip(context.observations / scale, context.actions, strict=True):
             seen = np.broadcast_to(_array(observations), (len(self.tasks), *observations.shape))
             mean, std = experts.distribution(seen, np.zeros((*seen.shape[:2], 0)))
@@ -102,8 +102,9 @@ class NearestExpert(Algorithm):
 
         def act(raw: NDArray[np.float32]) -> Array:
             rows = raw.reshape(1, -1, raw.shape[-1])
-            actions = _mean_actions(experts, np.broadcast_to(rows, (len(tasks), *rows.shape[1:]))).mean(0)
-            return actions.reshape(*raw.shape[:2], -1)
+            actions = _mean_actions(experts, np.broadcast_to(rows, (len(tasks), *rows.shape[1:])))
+            average: Array = actions.mean(0).reshape(*raw.shape[:2], -1)
+            return average
 
         return self._policy(act)
 
@@ -118,7 +119,8 @@ class NearestExpert(Algorithm):
 def _mean_actions(experts: Policies, raw: NDArray[np.float32]) -> Array:
     """Mean actions (group, lane, action) on raw observations (group, lane, observation)."""
     mean, _ = experts.distribution(raw, np.zeros((*raw.shape[:2], 0)))
-    return np.tanh(mean)
+    actions: Array = np.tanh(mean)
+    return actions
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

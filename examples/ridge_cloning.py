@@ -23,7 +23,7 @@ class RidgeCloning(Algorithm):
     Config = RidgeCloningConfig
 
     def __init__(self, config, family, device, random):
-        self.config = config
+        self.config, self.family = config, family
         sizes = [family.observation_size, config.hidden_size, config.hidden_size, family.action_size]
         self.weights = [
             torch.randn(inputs, outputs, generator=random, device=device).div_(inputs**0.5).requires_grad_()
@@ -47,6 +47,7 @@ class RidgeCloning(Algorithm):
 
     @torch.no_grad()
     def adapt(self, context):
+        self.family.check_context(context)
         features = self.features(context.observations)  # (task, batch, feature)
         errors = context.actions - features @ self.weights[-1]
         penalty = self.config.ridge * torch.eye(features.shape[-1], device=features.device)
@@ -60,5 +61,5 @@ class RidgeCloning(Algorithm):
     def load_state(self, state):
         with torch.no_grad():
             for weight, saved in zip(self.weights, state["weights"], strict=True):
-                weight.copy_(saved)
+                weight.copy_(saved.view_as(weight))  # which does not broadcast
         self.adam.load_state_dict(state["adam"])

@@ -197,12 +197,14 @@ class Macaw(Algorithm):
 
     def adapt(self, context: Transitions) -> Policy:
         """One inner step on the whole context of each task; the un-adapted policy where it is empty."""
+        self.family.check_context(context)
         if context.size == 0:
             return deterministic_policy(self._policy.repeated(context.tasks))
         return deterministic_policy(self._adapted(context)[1].layers)
 
     def fine_tuner(self, context: Transitions) -> OnlineAWR:
         """Both networks after the inner step, ready to learn on, without the advantage head."""
+        self.family.check_context(context)
         config = self.config
         if context.size:
             value, policy = (step.network() for step in self._adapted(context))

@@ -1,5 +1,7 @@
 """The reference that looks up experts: it finds whose actions a context holds, and never a test task's expert."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +9,16 @@ import pytest
 import torch
 
 from benchmark import families
-from benchmark.algorithm import AlgorithmConfig, FamilyDescription, Transitions
+from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription, Transitions
 from benchmark.cli import main
+from benchmark.contract import checks
+from benchmark.contract.subject import Subject
 from benchmark.data.dataset import Dataset
 from benchmark.data.open import record_standard
 from benchmark.data.shipped import shipped_behaviour
 from benchmark.errors import AlgorithmError, ConfigError
 from benchmark.nearest_expert import NearestExpert
-from benchmark.protocol import ContextChoice, empty_context, offline_context
+from benchmark.protocol import ContextChoice, concatenate, empty_context, offline_context
 from benchmark.run_config import RunConfig
 from benchmark.training import Run
 
@@ -75,6 +79,49 @@ def test_without_a_context_experts_are_averaged() -> None:
         one.load_state({"tasks": [task]})
         each.append(one.adapt(empty_context(FAMILY, 2, CPU))(observations))
     torch.testing.assert_close(actions, torch.stack(each).mean(0))
+
+
+@dataclass(frozen=True)
+class LookedUp(Subject):
+    """The reference as the contract's checks take a method, with contexts of as many experts as there are tasks."""
+
+    recorded: Dataset | None = None
+
+    def trained(self, steps: int = 2, random: torch.Generator | None = None) -> Algorithm:
+        return method()
+
+    def context(self, tasks: int, size: int, seed: int = 5) -> Transitions:
+        assert self.recorded is not None
+        each = [context(task, self.recorded) for task in SPLIT.train[:tasks]]
+        return concatenate(each, 0).map(lambda tensor: tensor[:, :size])
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        checks.adapts_to_any_context,
+        checks.explores_from_any_context,
+        checks.an_empty_context_tells_nothing,
+        checks.acts_alike_twice,
+        checks.permuting_tasks_permutes_results,
+        checks.company_does_not_matter,
+    ],
+)
+def test_it_keeps_the_contracts_promises_of_adapting(
+    check: Callable[[Subject], None], experts: Dataset
+) -> None:
+    subject = LookedUp(NearestExpert, AlgorithmConfig(), description(FAMILY), recorded=experts)
+    assert len(set(method().likeliest(subject.context(4, 60)))) == 4
+    check(subject)
+
+
+def test_without_a_context_company_does_not_matter() -> None:
+    observations = torch.randn(3, 5, FAMILY.observation_size, generator=torch.Generator().manual_seed(0))
+    together = method().adapt(empty_context(FAMILY, 3, CPU))(observations)
+    for task in range(3):
+        one = slice(task, task + 1)
+        alone = method().adapt(empty_context(FAMILY, 1, CPU))(observations[one])
+        torch.testing.assert_close(alone, together[one])
 
 
 def test_it_runs_like_a_method(experts: Dataset, tmp_path: Path) -> None:

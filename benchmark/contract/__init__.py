@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from benchmark.calls import FOREIGN_ERRORS, where
 from benchmark.contract.checks import CHECKS
 from benchmark.contract.devices import fixed_steps_are_the_same, runs_on_any_device
+from benchmark.contract.refusals import refuses_an_incomplete_state, refuses_what_does_not_fit
 from benchmark.contract.subject import Subject
 from benchmark.errors import BenchmarkError
 
-ALL_CHECKS: tuple[Callable[[Subject], None], ...] = (*CHECKS, runs_on_any_device, fixed_steps_are_the_same)
+ALL_CHECKS: tuple[Callable[[Subject], None], ...] = (
+    *CHECKS,
+    refuses_what_does_not_fit,
+    refuses_an_incomplete_state,
+    runs_on_any_device,
+    fixed_steps_are_the_same,
+)
 
 
 @dataclass(frozen=True)

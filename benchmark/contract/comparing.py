@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,11 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def copied(value: Any) -> Any:
-    """Nested dicts and lists with a copy of every tensor."""
+    """Nested dicts and lists with a copy of every tensor; dicts keep what they have beside their items."""
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
+        found = copy(value)
+        found.update({key: copied(item) for key, item in value.items()})
+        return found
     if isinstance(value, list | tuple):
         return [copied(item) for item in value]
     return value.detach().clone() if isinstance(value, Tensor) else value
@@ -57,7 +60,7 @@ def same_everywhere(what: str, found: Any, expected: Any) -> None:
         else:
             equal = bool(leaf == other[name])
         if not equal:
-            raise Broken(f"{what} at {name}")
+            raise Broken(f"{what} at {name}" if name else what)
 
 
 UNLIKELY_SEED = 1_273_642_419

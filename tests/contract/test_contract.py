@@ -1,21 +1,19 @@
 """Every built-in method keeps every promise on every family; every promise is noticed when it is broken."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from benchmark import families
-from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription
-from benchmark.contract import ALL_CHECKS, checks, run_checks
+from benchmark.algorithm import FamilyDescription
+from benchmark.contract import ALL_CHECKS, checks, refusals, run_checks
+from benchmark.contract.comparing import same_everywhere
 from benchmark.contract.data import FixedData, RandomData, transitions
 from benchmark.contract.devices import fixed_steps_are_the_same, runs_on_any_device
 from benchmark.contract.subject import Broken, Subject
 from benchmark.registry import BUILT_IN, build_config, find_algorithm
+from tests.contract.faulty import Config, Drawing, Faulty, Remembering, Unbuilt
 
 TINY: dict[str, dict[str, Any]] = {
     "macaw": {
@@ -88,139 +86,6 @@ def test_its_default_settings_keep_the_contract_too(algorithm: str) -> None:
         check(whole)
 
 
-@dataclass(frozen=True)
-class Config(AlgorithmConfig):
-    fault: str = ""
-
-
-class Faulty(Algorithm):
-    """Clones a linear policy and scales it by the context; breaks one promise at a time."""
-
-    name, Config = "faulty", Config
-    fixed_steps = True
-
-    def __init__(
-        self, config: Any, family: FamilyDescription, device: torch.device, random: torch.Generator
-    ) -> None:
-        self.fault, self.family, self.random = config.fault, family, random
-        shape = (family.observation_size, family.action_size)
-        self.weight = torch.zeros(shape, device="cpu" if self.fault == "processor" else device)
-        if self.fault == "begins-globally":
-            torch.manual_seed(0)
-            self.weight += 1e-3 * torch.randn(shape)
-        self.steps, self.adapted = 0, 0
-
-    def update(self, data: Any) -> Mapping[str, Tensor]:
-        batch = data.transitions(data.sample_tasks(4), 32)
-        error = batch.observations @ self.weight - batch.actions
-        loss = error.square().mean()
-        if self.fault == "waits":
-            loss = torch.tensor(float(loss.item()), device=loss.device)
-        rate = -0.1 if self.fault == "climbs" else 0.1
-        self.weight -= rate * (batch.observations.mT @ error).mean(0) / 32
-        if self.fault == "draws":
-            self.weight += 1e-3 * torch.randn(self.weight.shape, generator=NOISE)
-        if self.fault == "draws-globally":
-            torch.rand(1)
-        if self.fault == "every-second" and self.steps % 2:
-            self.weight *= 0.999
-        if self.fault == "slows":
-            self.weight.add_(self.weight, alpha=1e-4 / (self.steps + 1))
-        if self.fault == "moves":
-            self.weight = self.weight.clone()
-        if self.fault == "counts-adapting":
-            self.weight += 1e-3 * self.adapted
-        self.steps += 1
-        return {"loss": loss * float("nan") if self.fault == "nan" else loss}
-
-    def adapt(self, context: Any) -> Any:
-        level = torch.zeros(context.tasks, device=context.returns.device)
-        if context.size:
-            level = (context.returns.mean(1) / 10).tanh()
-        level = level[:, None, None]
-        if self.fault == "company":
-            level = level - level.mean(0)
-        if self.fault == "order":
-            level = level + torch.arange(len(level))[:, None, None]
-        if self.fault == "one" and context.size == 1:
-            level = level * float("nan")
-        if self.fault == "counts":
-            self.steps += 1
-        if self.fault == "changes-the-context":
-            context.returns.mul_(2)
-        self.adapted += 1
-        limit = 5.0 if self.fault == "wide" else 1.0
-
-        def act(observations: Tensor) -> Tensor:
-            if self.fault == "width":
-                observations = observations[..., : self.family.observation_size]
-            actions = (observations @ self.weight + level).clamp(-1, 1) * limit
-            if self.fault == "lanes":
-                actions = actions - actions.mean(1, keepdim=True)
-            if self.fault == "whole-numbers":
-                actions = actions.long()
-            if self.fault == "noise":
-                actions = (actions + 1e-2 * torch.randn(actions.shape, generator=NOISE)).clamp(-1, 1)
-            return actions[:, 0] if self.fault == "shape" else actions
-
-        return act
-
-    def fine_tuner(self, context: Any) -> Any:
-        """Begins at the adapted policy, unless that is the promise it breaks."""
-        if self.fault == "online-counts":
-            self.steps += 1
-        begins_at = context.map(lambda tensor: tensor[:, :0]) if self.fault == "online" else context
-        policy = self.adapt(begins_at)
-
-        self.later = 0.0
-
-        def as_it_was(observations: Tensor) -> Tensor:
-            return policy(observations) * (1 - self.later)
-
-        def learn(data: Any) -> None:
-            self.later = 0.5 if self.fault == "online-earlier" else 0.0
-            if self.fault == "online-learns-itself":
-                self.weight *= 2
-
-        def explore() -> Any:
-            return 1 / 0 if self.fault == "online-crash" else policy
-
-        return SimpleNamespace(explore=explore, policy=lambda: as_it_was, learn=learn)
-
-    def explore(self, context: Any) -> Any:
-        """The adapted policy, unless that is the promise it breaks."""
-        policy = self.adapt(context)
-        if self.fault == "explores-nothing":
-            return None
-        return (lambda observations: 3 + policy(observations)) if self.fault == "explores-widely" else policy
-
-    def informed(self, slots: Any) -> Any:
-        """Policies of train tasks."""
-        wide = 3.0 if self.fault == "informed" else 0.5
-        return lambda observations: torch.full((*observations.shape[:2], self.family.action_size), wide)
-
-    def state(self) -> dict[str, Any]:
-        if self.fault == "forgets":
-            return {}
-        best = {"best": float("inf")} if self.fault == "best" else {}
-        return {"weight": self.weight, "steps": self.steps, **best}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        if self.fault in ("forgets", "loads"):
-            return
-        self.weight, self.steps = state["weight"].clone(), state["steps"]
-
-
-class Unbuilt(Faulty):
-    """Takes other arguments than the suite gives."""
-
-    def __init__(self) -> None:
-        raise NotImplementedError
-
-
-NOISE = torch.Generator().manual_seed(0)
-
-
 FAULTS = [
     ("nan", checks.trains_with_finite_loss),
     ("climbs", checks.loss_falls_on_a_fixed_batch),
@@ -248,8 +113,13 @@ FAULTS = [
     ("draws", checks.is_repeatable),
     ("draws-globally", checks.is_repeatable),
     ("begins-globally", checks.is_repeatable),
-    ("width", checks.refuses_what_does_not_fit),
-    ("loads", checks.refuses_what_does_not_fit),
+    ("further", checks.is_tested_with_further_settings),
+    ("width", refusals.refuses_what_does_not_fit),
+    ("one-action", refusals.refuses_what_does_not_fit),
+    ("longer-observations", refusals.refuses_what_does_not_fit),
+    ("loads", refusals.refuses_an_incomplete_state),
+    ("begins-counting-anew", refusals.refuses_an_incomplete_state),
+    ("broadcasts", refusals.refuses_an_incomplete_state),
     ("processor", runs_on_any_device),
     ("waits", runs_on_any_device),
     ("every-second", fixed_steps_are_the_same),
@@ -275,6 +145,31 @@ def test_a_sound_method_passes_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(verdict.promise for verdict in verdicts)
 
 
+@pytest.mark.parametrize("kind", [Remembering, Drawing])
+def test_histories_and_draws_are_no_broken_promises(kind: type[Faulty]) -> None:
+    verdicts = run_checks(Subject(kind, Config(), describe("point-robot")))
+    assert not [verdict for verdict in verdicts if verdict.problem]
+
+
+def test_a_further_setting_that_fails_is_named() -> None:
+    """Also a real one: a network of another size cannot load what was learned."""
+
+    class OtherSizes(find_algorithm("meta-bc")):  # type: ignore[misc]
+        further_tests = ({"hidden_size": 16},)
+
+    settings = build_config(OtherSizes, TINY["meta-bc"])
+    with pytest.raises(Broken, match=r"setting \{'hidden_size': 16\}: meta-bc.load_state raised ValueError"):
+        checks.is_tested_with_further_settings(Subject(OtherSizes, settings, describe("point-robot")))
+
+
+def test_differences_are_said_with_their_place() -> None:
+    one, other = torch.zeros(2), torch.ones(2)
+    with pytest.raises(Broken, match=r"^they differ at weights/0$"):
+        same_everywhere("they differ", {"weights": [one]}, {"weights": [other]})
+    with pytest.raises(Broken, match=r"^they differ$"):
+        same_everywhere("they differ", one, other)
+
+
 def test_what_cannot_be_built_is_said_once() -> None:
     verdicts = list(run_checks(Subject(Unbuilt, Config(), describe("point-robot"))))
     assert [verdict.check for verdict in verdicts] == ["is built"]
@@ -289,13 +184,14 @@ def test_a_crash_says_the_line_of_the_method_and_stops_nothing() -> None:
     assert len(problems) == len(ALL_CHECKS)
     broken = [problem for problem in problems if problem]
     assert len(broken) == 1
-    assert "ZeroDivisionError at test_contract.py, line" in broken[0]
+    assert "ZeroDivisionError at faulty.py, line" in broken[0]
 
 
 def test_an_answer_that_is_no_policy_is_named() -> None:
     verdicts = run_checks(Subject(Faulty, Config(fault="explores-nothing"), describe("point-robot")))
     broken = [verdict.problem for verdict in verdicts if verdict.problem]
-    assert broken == ["faulty.explore gave NoneType, not a policy that can be called."]
+    problem = "faulty.explore gave NoneType, not a policy that can be called."
+    assert broken == [problem, f"with the further setting {{'further': True}}: {problem}"]
 
 
 def test_leaving_the_program_is_no_way_to_keep_a_promise(monkeypatch: pytest.MonkeyPatch) -> None:
