@@ -25,7 +25,7 @@ from macaw.losses import imitation_loss
 from macaw.networks import layer_sizes, new_network, policy_means
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy
-from macaw.state import restore, saved
+from macaw.state import Stateful
 from macaw.validation import check_count, check_positive
 
 
@@ -52,7 +52,7 @@ class BehaviourCloningConfig(AlgorithmConfig):
         check_positive(self, "learning_rate", "action_std")
 
 
-class BehaviourCloning(Algorithm):
+class BehaviourCloning(Stateful, Algorithm):
     """Behaviour cloning; see the text at the top of this file."""
 
     name, version = "behaviour-cloning", 1
@@ -85,14 +85,6 @@ class BehaviourCloning(Algorithm):
         """The same policy for every task, whatever the context."""
         self.family.check_context(context)
         return deterministic_policy(self._policy.repeated(context.tasks))
-
-    def state(self) -> dict[str, Any]:
-        """Learned tensors and the optimizer's moments."""
-        return saved(self._state())
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
-        restore(self._state(), state)
 
     def _state(self) -> dict[str, Any]:
         return {"policy": self._policy.tensors(), "adam": self._adam.state()}

@@ -32,7 +32,7 @@ from macaw.memory import keep_freed_memory
 from macaw.networks import Layer, layer_sizes, new_network, policy_means
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
-from macaw.state import restore, saved
+from macaw.state import Stateful
 from macaw.validation import check_choice, check_count, check_positive, check_range
 
 
@@ -84,7 +84,7 @@ class MetaBCStep:
     """Meta-gradients (of the sum over tasks / train tasks)."""
 
 
-class MetaBC(Algorithm):
+class MetaBC(Stateful, Algorithm):
     """Meta-BC; see the text at the top of this file."""
 
     name, version = "meta-bc", 1
@@ -133,14 +133,6 @@ class MetaBC(Algorithm):
     def explore(self, context: Transitions) -> Policy:
         """The adapted policy with Gaussian noise."""
         return exploring_policy(self.adapt(context), self.config.exploration_std, self._random)
-
-    def state(self) -> dict[str, Any]:
-        """Learned tensors and the optimizers' moments."""
-        return saved(self._state())
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
-        restore(self._state(), state)
 
     def _state(self) -> dict[str, Any]:
         return {

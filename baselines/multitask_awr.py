@@ -32,7 +32,7 @@ from macaw.awr import AWR, OnlineAWR, copies, gradients, leaf
 from macaw.networks import Network, layer_sizes, new_network
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
-from macaw.state import restore, saved
+from macaw.state import Stateful
 from macaw.validation import check_count, check_positive, check_range
 
 
@@ -88,7 +88,7 @@ class TrainStep:
     """Gradients of the policy's tensors."""
 
 
-class MultitaskAWR(Algorithm):
+class MultitaskAWR(Stateful, Algorithm):
     """Multi-task AWR with fine-tuning; see the text at the top of this file."""
 
     name, version = "multitask-awr", 1
@@ -162,14 +162,6 @@ class MultitaskAWR(Algorithm):
     def explore(self, context: Transitions) -> Policy:
         """The adapted policy with Gaussian noise."""
         return exploring_policy(self.adapt(context), self.config.exploration_std, self._random)
-
-    def state(self) -> dict[str, Any]:
-        """Learned tensors and the optimizers' moments."""
-        return saved(self._state())
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
-        restore(self._state(), state)
 
     def _nobody(self, tasks: int) -> Float[Tensor, "task slot"]:
         """The identities of tasks that are not known."""

@@ -39,7 +39,7 @@ from benchmark.algorithm import (
 )
 from macaw.networks import layer_sizes
 from macaw.optimizer import Adam
-from macaw.state import restore, saved
+from macaw.state import Stateful
 from macaw.validation import check_choice, check_count, check_positive, check_range
 
 Products = Literal["float32", "bfloat16"]
@@ -98,7 +98,7 @@ class PearlConfig(AlgorithmConfig):
         check_range(self, 0.0, 1e6, "kl_weight", "regularisation", "behaviour_weight")
 
 
-class Pearl(Algorithm):
+class Pearl(Stateful, Algorithm):
     """Offline PEARL; see the text at the top of this file."""
 
     name, version = "pearl", 1
@@ -203,14 +203,6 @@ class Pearl(Algorithm):
     def fine_tuner(self, context: Transitions) -> OnlinePearl:
         """A copy of the actor-critic for each task, which goes on learning with z as inferred from the context."""
         return OnlinePearl(self, context)
-
-    def state(self) -> dict[str, Any]:
-        """Learned tensors, the target and the optimizers' moments."""
-        return saved(self._state())
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
-        restore(self._state(), state)
 
     def _state(self) -> dict[str, Any]:
         parts = {name: adam.tensors for name, adam in self._adams.items()}

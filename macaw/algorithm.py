@@ -47,7 +47,7 @@ from macaw.networks import (
 )
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
-from macaw.state import restore, saved
+from macaw.state import Stateful
 from macaw.validation import check_choice, check_count, check_positive, check_range
 
 
@@ -123,7 +123,7 @@ class MetaStep:
     """Meta-gradients of the raw inner learning rates of value network and policy, and of raw lambda."""
 
 
-class Macaw(Algorithm):
+class Macaw(Stateful, Algorithm):
     """MACAW; see the text at the top of this file."""
 
     name, version = "macaw", 1
@@ -215,14 +215,6 @@ class Macaw(Algorithm):
     def explore(self, context: Transitions) -> Policy:
         """The adapted policy with Gaussian noise."""
         return exploring_policy(self.adapt(context), self.config.exploration_std, self._random)
-
-    def state(self) -> dict[str, Any]:
-        """Learned tensors and the optimizers' moments."""
-        return saved(self._state())
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
-        restore(self._state(), state)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -6,6 +6,22 @@ import torch
 from torch import Tensor
 
 
+class Stateful:
+    """`state` and `load_state` of a method that lists in `_state` what it learns with: tensors by name."""
+
+    def state(self) -> dict[str, Any]:
+        """Copies of the learned tensors and of the optimizers' moments."""
+        return saved(self._state())
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave; ValueError where it is of another configuration or incomplete."""
+        restore(self._state(), state)
+
+    def _state(self) -> dict[str, Any]:
+        """The live tensors."""
+        raise NotImplementedError
+
+
 def saved(state: dict[str, Any]) -> dict[str, Any]:
     """A copy of the state that further training does not touch."""
     return {name: _copy(part) for name, part in state.items()}
