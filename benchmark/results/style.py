@@ -12,7 +12,12 @@ COLOURS = {
 """Of the built-in methods and references, from Okabe and Ito's palette, which has no brown."""
 OTHER_COLOURS = ("#D55E00", "#888888", "#5D3A9B", "#1B1B1B")
 """For other methods, and for a second line of a method."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = {
+    "macaw": "o", "meta-bc": "s", "multitask-awr": "^", "pearl": "D", "behaviour-cloning": "v", "nearest-expert": "P",
+}  # fmt: skip
+"""Of the built-in methods and references."""
+OTHER_MARKERS = ("X", "*", "p", "h", "<", ">", "d", "8")
+"""For other methods, and for a second line of a method."""
 Dashes: TypeAlias = Literal["-"] | tuple[float, tuple[float, ...]]
 DASHES: tuple[Dashes, ...] = ("-", (0, (4, 1.2)), (0, (1.2, 1.2)), (0, (4, 1.2, 1.2, 1.2)))
 """Solid for the first line of a method, then dashed, dotted and both."""
@@ -35,14 +40,16 @@ def method_colours(algorithms: Iterable[str]) -> dict[str, str]:
 
 
 def looks(series: Mapping[str, str], colours: Mapping[str, str]) -> dict[str, Look]:
-    """How to draw the series, label to algorithm, in one picture: the first of a method has the method's colour."""
+    """How to draw the series, label to algorithm, in one picture: the first of a method looks as in every picture."""
     spare = cycle([one for one in OTHER_COLOURS if one not in {colours[name] for name in series.values()}]
                   or OTHER_COLOURS)  # fmt: skip
     found: dict[str, Look] = {}
     drawn: dict[str, int] = {}
-    for (label, algorithm), marker in zip(series.items(), cycle(MARKERS), strict=False):
+    others = cycle(OTHER_MARKERS)
+    for label, algorithm in series.items():
         before = drawn.get(algorithm, 0)
         colour = next(spare) if before else colours[algorithm]
+        marker = next(others) if before or algorithm not in MARKERS else MARKERS[algorithm]
         found[label] = Look(colour, DASHES[before % len(DASHES)], marker)
         drawn[algorithm] = before + 1
     return found

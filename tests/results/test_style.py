@@ -1,12 +1,21 @@
 """Colours and strokes: a method looks the same everywhere, and no two series of a picture look alike."""
 
 from benchmark.registry import BUILT_IN
-from benchmark.results.style import COLOURS, looks, method_colours
+from benchmark.results.style import COLOURS, MARKERS, OTHER_MARKERS, looks, method_colours
 
 
 def test_every_built_in_method_has_its_own_colour() -> None:
     assert set(COLOURS) == set(BUILT_IN)
     assert len(set(COLOURS.values())) == len(BUILT_IN)
+
+
+def test_every_built_in_method_has_one_marker_in_every_picture() -> None:
+    assert set(MARKERS) == set(BUILT_IN)
+    assert len({*MARKERS.values(), *OTHER_MARKERS}) == len(MARKERS) + len(OTHER_MARKERS)
+    one = looks({"pearl": "pearl"}, method_colours([]))
+    several = looks({"mine": "mine", "macaw": "macaw", "pearl": "pearl"}, method_colours(["mine"]))
+    assert one["pearl"] == several["pearl"]
+    assert len({look.marker for look in several.values()}) == 3
 
 
 def test_other_methods_do_not_change_the_colour_of_a_built_in_one() -> None:
