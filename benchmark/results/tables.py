@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.errors import ResultError
-from benchmark.results.rows import SUCCESSES, to_show
+from benchmark.results.rows import SUCCESSES, USUAL_DATA, data_label, to_show
 
 USUAL_CONTEXT_SIZE = 256
 """The protocol's size of a context, which goes without saying."""
@@ -64,7 +64,9 @@ def printed_table(frame: pd.DataFrame) -> str:
             shown["adapted ± s.e."] = f"{shown['adapted']} ± {shown['± s.e.']}"
             lines.append(_row(shown["algorithm"], shown))
             notes = [shown["settings"].replace(";", "; ")] if shown["settings"] else []
-            notes += [f"{name} {shown[name]}" for name in extra]
+            notes += [
+                f"{name} {shown[name]}" for name in extra if (name, shown[name]) != ("data", USUAL_DATA)
+            ]
             notes += [f"submission {shown['submission']}: {shown['trust']}"] if shown["submission"] else []
             notes += _success_notes(line)
             lines += textwrap.wrap(
@@ -92,7 +94,7 @@ def _row(name: str, shown: dict[str, str]) -> str:
 
 
 def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
-    """With contexts as they are shown, hashes short, and the interquartile mean of the score beside its interval."""
+    """With contexts and data as shown, hashes short, and the interquartile mean of the score beside its interval."""
     contexts = zip(frame["context"], frame["context_size"], strict=True)
     labels = [context_label(source, size) for source, size in contexts]
     ends = zip(frame["score_interquartile_mean"], frame["score_low"], frame["score_high"], strict=True)
@@ -100,7 +102,8 @@ def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
         f"{middle:.1f}" + ("" if math.isnan(low) else f" [{low:.1f}, {high:.1f}]")
         for middle, low, high in ends
     ]
-    return frame.assign(context=labels, data_hash=frame["data_hash"].str[:12], score_interval=intervals)
+    data, hashes = frame["data"].map(data_label), frame["data_hash"].str[:12]
+    return frame.assign(context=labels, data=data, data_hash=hashes, score_interval=intervals)
 
 
 def _cell(value: object) -> str:

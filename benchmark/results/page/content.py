@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.results.figures.rows import STANDARD, chosen, named
 from benchmark.results.intervals import Estimate, average
-from benchmark.results.rows import data_label, to_show
+from benchmark.results.rows import USUAL_DATA, data_label, to_show
 from benchmark.results.tables import context_label
 
 PROJECT_MARK = "project"
@@ -105,7 +105,9 @@ def families(frame: pd.DataFrame, scale: tuple[float, float]) -> dict[str, list[
 
 def _line(row: Mapping[Hashable, Any], shown: list[str], scale: tuple[float, float]) -> Line:
     notes = row["settings"].split(";") if row["settings"] else []
-    notes += [f"{name.replace('_', ' ')} {_short(name, str(row[name]))}" for name in shown]
+    usual = ("data", USUAL_DATA)
+    pairs = [(name, _short(name, str(row[name]))) for name in shown]
+    notes += [f"{name.replace('_', ' ')} {value}" for name, value in pairs if (name, value) != usual]
     return Line(
         algorithm=row["algorithm"],
         notes=notes,
