@@ -5,6 +5,7 @@
 Values are of scaled rewards, discounted; the values that PEARL learns have its entropy in them too.
 """
 
+import argparse
 import sys
 import tomllib
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from baselines.pearl import Pearl, _rows
 from benchmark.commands import standard_opener
+from benchmark.errors import BenchmarkError
 from benchmark.evaluation import as_act
 from benchmark.protocol import ContextChoice
 from benchmark.rollouts import record_episodes
@@ -78,5 +80,23 @@ def findings(run: Run, method: Pearl) -> list[str]:
     return found
 
 
+def main(arguments: list[str]) -> int:
+    """The script; 2 where there is no such run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", help="the folder of a finished run of PEARL")
+    folder = Path(parser.parse_args(arguments).run)
+    try:
+        lines = findings(*restored(folder))
+    except (BenchmarkError, OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"{folder} is not a finished run of PEARL: {error}"
+        )
+        return 2
+    Console(highlight=False, soft_wrap=True).print("\n".join(lines))
+    return 0
+
+
 if __name__ == "__main__":
-    Console(highlight=False, soft_wrap=True).print("\n".join(findings(*restored(Path(sys.argv[1])))))
+    sys.exit(main(sys.argv[1:]))

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from baselines.pearl import Pearl
@@ -17,13 +18,15 @@ SMALL = {"hidden_size": 8, "encoder_hidden_size": 8, "context_size": 16, "batch"
 
 
 def test_what_the_networks_say_and_what_the_policy_earns(
-    tmp_path: Path, tiny_data: Callable[[str], Dataset]
+    tmp_path: Path, tiny_data: Callable[[str], Dataset], capsys: pytest.CaptureFixture[str]
 ) -> None:
     specification = importlib.util.spec_from_file_location("pearl_values", SCRIPT)
     assert specification is not None
     assert specification.loader is not None
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
+    assert script.main([str(tmp_path)]) == 2
+    assert "is not a finished run of PEARL" in capsys.readouterr().err
     run = Run(RunConfig("pearl", steps=1, threads=1, settings=SMALL), tmp_path / "run", tiny_data)
     run.prepare(resume=False)
     run.train()
