@@ -61,5 +61,7 @@ class RidgeCloning(Algorithm):
     def load_state(self, state):
         with torch.no_grad():
             for weight, saved in zip(self.weights, state["weights"], strict=True):
-                weight.copy_(saved.view_as(weight))  # which does not broadcast
+                if saved.shape != weight.shape:
+                    raise ValueError(f"a weight is {tuple(saved.shape)}, not {tuple(weight.shape)}")
+                weight.copy_(saved)
         self.adam.load_state_dict(state["adam"])
