@@ -38,16 +38,17 @@ def sweep(options: argparse.Namespace) -> None:
         run.name: InUseError(f"another process works in {run.folder}: it is left alone.")
         for run in _busy(todo)
     }
-    errors |= _prepare_data([run for run in todo if run.name not in errors])
     ending = _work(runs, [run for run in todo if run.name not in errors], out, options)
     errors |= ending.errors
+    if not ending.signal:
+        unreadable = _print_summary(out, runs)
+        errors |= {name: error for name, error in unreadable.items() if not errors.get(name)}
     failed = [f"{run.name}: {errors[run.name]}" for run in runs if errors.get(run.name)]
     if ending.signal:
         steps = sum(_reached(run) for run in runs)
         stays = f"after {steps} steps of all runs; their checkpoints lie in {out}. The same command goes on."
         stopped = {f"{name}: {error}" for name, error in errors.items() if isinstance(error, Interrupted)}
         raise Interrupted(ending.signal, "\n".join([stays, *(one for one in failed if one not in stopped)]))
-    _print_summary(out, runs)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(runs)} runs {'is' if len(failed) == 1 else 'are'} not finished; the others are.\n"
@@ -93,19 +94,18 @@ def _prepare_data(runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:
 def _work(
     runs: "list[PlannedRun]", todo: "list[PlannedRun]", out: Path, options: argparse.Namespace
 ) -> "Ending":
-    """Do these runs in workers, under one progress display of all runs."""
+    """Do these runs in workers, under one progress display of all runs, as far as their data can be had."""
     from benchmark.sweep.work import job
     from benchmark.workers import Ending, start_workers, work_off
 
     if not todo:
         return Ending({}, None)
     skipped, told = len(runs) - len(todo), set[str]()
-    with (
-        start_workers(out, options.workers, options.ray) as workers,
-        progress_bar(f"{len(runs)} runs", sum(run.config.steps for run in runs)) as (progress, bar),
-    ):
+    with start_workers(out, options.workers, options.ray) as workers:
+        without_data: Errors = _prepare_data(todo)
 
-        def look(errors: Errors) -> None:
+        def look(ended: Errors) -> None:
+            errors = {**without_data, **ended}
             for name in errors.keys() - told:
                 told.add(name)
                 word = "finished" if errors[name] is None else "NOT finished"
@@ -115,8 +115,10 @@ def _work(
             text = f"{done} of {len(runs)} runs" + (f", {failed} failed" if failed else "")
             progress.update(bar, completed=sum(_reached(run) for run in runs), description=text)
 
-        look({})
-        return work_off(workers, [job(run) for run in todo], look)
+        with progress_bar(f"{len(runs)} runs", sum(run.config.steps for run in runs)) as (progress, bar):
+            look({})
+            ending = work_off(workers, [job(run) for run in todo if run.name not in without_data], look)
+        return Ending({**without_data, **ending.errors}, ending.signal)
 
 
 def _reached(run: "PlannedRun") -> int:
@@ -140,20 +142,26 @@ def _print_standings(out: Path, runs: "list[PlannedRun]", standings: "Mapping[st
     console.print(f"{len(runs)} runs in {out}: {shown}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_summary(out: Path, runs: "list[PlannedRun]") -> None:
-    """A line per run; what it took is the time of its training and the peak memory of its process."""
+def _print_summary(out: Path, runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:
+    """A line per run; what it took is the time of its training and the peak memory of its process.
+
+    Returns the runs whose files cannot be read, and why.
+    """
     from benchmark.sweep.standing import outcome, standing
 
     console.print(
         f"{'score':>8}{'adapted':>10}{'minutes':>9}{'MiB':>7}  run in {out}", highlight=False, markup=False
     )
+    unreadable: dict[str, BenchmarkError] = {}
     for run in runs:
-        if standing(run).state == "finished":
-            one = outcome(run)
-            values = (one.score, one.adapted_return, one.seconds / 60, one.peak_memory_mib)
-            cells = [f"{value:.1f}" if math.isfinite(value) else "-" for value in values]
-        else:
-            cells = ["-"] * 4
+        cells = ["-"] * 4
+        try:
+            if standing(run).state == "finished":
+                one = outcome(run)
+                values = (one.score, one.adapted_return, one.seconds / 60, one.peak_memory_mib)
+                cells = [f"{value:.1f}" if math.isfinite(value) else "-" for value in values]
+        except BenchmarkError as error:
+            unreadable[run.name] = error
         line = "".join(cell.rjust(width) for cell, width in zip(cells, (8, 10, 9, 7), strict=True))
         console.print(f"{line}  {run.name}", highlight=False, markup=False, soft_wrap=True)
     console.print(
@@ -161,3 +169,4 @@ def _print_summary(out: Path, runs: "list[PlannedRun]") -> None:
         highlight=False,
         soft_wrap=True,
     )
+    return unreadable

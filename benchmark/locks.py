@@ -45,7 +45,10 @@ def in_use(folder: Path) -> bool:
         descriptor = os.open(folder / LOCK, os.O_RDWR)
     except OSError:
         return False
-    free = _locked(descriptor)
+    try:
+        free = _locked(descriptor)
+    except OSError:  # the file system has no locks: whoever claims the folder is told so
+        return False
     os.close(descriptor)
     return not free
 

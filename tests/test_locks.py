@@ -1,5 +1,7 @@
 """The lock of a folder: one process at a time, and nothing is left of one that was killed."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +64,17 @@ def test_a_folder_that_cannot_be_locked_is_named(tmp_path: Path) -> None:
     refused = pytest.raises(RunError, match=r"file/run cannot be written.*Choose another --out")
     with refused, claimed(tmp_path / "file" / "run"):
         pytest.fail("locked")
+
+
+def test_where_the_file_system_has_no_locks_no_folder_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RunError, match="on a file system that has locks"), claimed(tmp_path / "run"):
+        pytest.fail("claimed without a lock")
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / LOCK).touch()
+    assert not in_use(tmp_path / "run")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.errors import ResultError
-from benchmark.results.rows import KEY, refuse_non_numbers
+from benchmark.results.rows import KEY, TEXTS, refuse_non_numbers
 
 CURVE_KEY = [name for name in KEY if name not in ("steps", "online_steps")]
 POINTS = ["step", "unadapted_return", "adapted_return", "score"]
@@ -70,9 +70,7 @@ def with_curve(curves: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
 def read_curves(path: Path) -> pd.DataFrame:
     """Read a file of curves; raises ResultError if it is not one."""
     try:
-        frame = pd.read_csv(
-            path, dtype={"settings": str, "data_hash": str, "mujoco": str}, keep_default_na=False
-        )
+        frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
         timed = [SECONDS] if SECONDS in frame else []
         frame = frame[[*CURVE_KEY, "seed", *POINTS, *REFERENCES, *timed]]
         if timed:

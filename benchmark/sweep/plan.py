@@ -98,7 +98,7 @@ def _runs(table: Mapping[str, Any], entry: int, out: Path) -> Iterator[PlannedRu
     steps = table["steps"] if isinstance(table.get("steps"), dict) else None
     numbers = [key for key in NUMBERS if key in table and not (key == "steps" and steps is not None)]
     common: dict[str, Any] = {key: _whole(key, table[key]) for key in numbers}
-    common |= {"protocol": table.get("protocol", "standard")}
+    common |= {"protocol": _text("protocol", table.get("protocol", "standard"))}
     contexts = tuple(ContextChoice.parse(text) for text in _contexts(table))
     settings = table.get("set", {})
     if not isinstance(settings, dict):
@@ -203,6 +203,12 @@ def _texts(key: str, value: Any) -> list[str]:
         if not isinstance(one, str):
             raise ConfigError(f"{key} takes text in quotation marks, or a list of texts, not {one!r}.")
     return values
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{key} takes one text in quotation marks, not {value!r}.")
+    return value
 
 
 def _whole(key: str, value: Any) -> int:

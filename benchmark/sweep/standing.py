@@ -97,7 +97,8 @@ def _stored(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         if (folder / "result.csv").exists() or (folder / "checkpoint").exists():
             raise RunError(
-                f"{folder} holds what is left of a run without its config.toml. Choose another --out, or delete it."
+                f"{folder} holds what is left of a run without its config.toml. Choose another --out, or move it away; "
+                "`run --resume` with the same options takes up a checkpoint that lies there."
             ) from None
         return None
     except (OSError, ValueError) as error:

@@ -22,6 +22,9 @@ SOLVED = replace(
     adapted_success=0.75, random_success=0.0, blind_success=0.1, expert_success=1.0,
 )  # fmt: skip
 """A row of a family that knows success."""
+SEEDS = [replace(ROW, seed=seed, adapted_return=-100.0 + 10 * seed) for seed in range(3)]
+REACH = 4.302653 * 10 / 3**0.5
+"""Student's reach of a 95 % interval of three values ten apart."""
 
 
 def written(row: ResultRow) -> dict[str, object]:
@@ -63,3 +66,9 @@ def averaged(folder: Path, *rows: ResultRow) -> pd.DataFrame:
 def two_lines(folder: Path, **change: object) -> pd.DataFrame:
     """The leaderboard of one seed of `ROW` and of another that differs from it by this."""
     return averaged(folder, ROW, replace(ROW, seed=1, **change))  # type: ignore[arg-type]
+
+
+def board(folder: Path, *rows: ResultRow) -> Path:
+    """A leaderboard folder with a run for each of the rows."""
+    add(folder / "board", *(run(folder / f"run-{number}", row) for number, row in enumerate(rows)))
+    return folder / "board"

@@ -10,23 +10,11 @@ import pytest
 from benchmark import commands_results as commands
 from benchmark.errors import ResultError
 from benchmark.files import LEADERBOARD
-from benchmark.registry import build_config, find_algorithm
-from benchmark.results.board import Board, read_board
+from benchmark.results.board import read_board
 from benchmark.results.figures import aggregate, own, paper, regenerate, table_1
 from benchmark.results.figures.drawn import as_read
-from benchmark.results.rows import ResultRow, as_frame, table_text
-from benchmark.run_config import settings_text, usual_settings
-from tests.results.helpers import ROW, SOLVED, add, run, write_metrics
-
-SEEDS = [replace(ROW, seed=seed, adapted_return=-100.0 + 10 * seed) for seed in range(3)]
-REACH = 4.302653 * 10 / 3**0.5
-"""Student's reach of a 95 % interval of three values ten apart."""
-
-
-def board(folder: Path, *rows: ResultRow) -> Path:
-    """A leaderboard folder with a run for each of the rows."""
-    add(folder / "board", *(run(folder / f"run-{number}", row) for number, row in enumerate(rows)))
-    return folder / "board"
+from benchmark.results.rows import ResultRow, table_text
+from tests.results.helpers import REACH, ROW, SEEDS, SOLVED, add, board, run, write_metrics
 
 
 def drawn(table: pd.DataFrame, kind: str = "line", panel: str = "cheetah-vel") -> pd.DataFrame:
@@ -99,7 +87,7 @@ def test_published_values_are_told_from_older_runs_and_never_stand_in_for_runs(t
     assert not (table["kind"] == "line").any()
 
 
-def test_seeds_that_stopped_at_different_steps_are_averaged_where_all_have_been(tmp_path: Path) -> None:
+def test_seeds_that_were_tested_at_different_steps_are_averaged_where_all_were(tmp_path: Path) -> None:
     folders = [run(tmp_path / f"run-{row.seed}", row) for row in SEEDS[:2]]
     write_metrics(folders[1], 2, 10)
     add(tmp_path / "board", *folders)
@@ -107,18 +95,37 @@ def test_seeds_that_stopped_at_different_steps_are_averaged_where_all_have_been(
     assert lines[["x", "seeds"]].to_numpy().tolist() == [["10", 2]]
 
 
+def test_a_seed_of_fewer_steps_cuts_no_curve_short_and_is_named(tmp_path: Path) -> None:
+    path = board(tmp_path, replace(SEEDS[0], steps=4), *SEEDS[1:])
+    for figure in (paper.figure_3, own.learning_curves):
+        table = figure(read_board(path))
+        assert drawn(table)[["x", "seeds"]].to_numpy().tolist() == [["5", 2], ["10", 2]]
+        assert [one for one in remarks(table) if "seed" in one] == [
+            "macaw: without seed 0, trained for fewer steps"
+        ]
+
+
 @pytest.mark.parametrize(
-    "change", [{"data_hash": "cd"}, {"protocol": 2}, {"mujoco": "4.0.0"}, {"algorithm_version": 2}], ids=str
-)
+    "change",
+    [{"data_hash": "cd"}, {"protocol": 2}, {"mujoco": "4.0.0"}, {"algorithm_version": 2},
+     {"algorithm_version": 2, "steps": 20}],
+    ids=str,
+)  # fmt: skip
 def test_different_keys_are_series_whose_labels_say_what_differs(
     tmp_path: Path, change: dict[str, object]
 ) -> None:
     path = board(tmp_path, ROW, replace(ROW, seed=1, **change))  # type: ignore[arg-type]
-    ((name, value),) = change.items()
-    labels = {f"macaw, {name.replace('_', ' ')} {one}" for one in (getattr(ROW, name), value)}
+    values = [{name: getattr(ROW, name) for name in change}, change]
+    labels = {
+        ", ".join(["macaw", *(f"{name.replace('_', ' ')} {value}" for name, value in one.items())])
+        for one in values
+    }
     for figure in (paper.figure_3, own.learning_curves, own.adaptation_gain, aggregate.performance_profiles):
         lines = drawn(figure(read_board(path)))
-        assert set(lines["series"]) == labels
+        of_curves = figure in (paper.figure_3, own.learning_curves)  # which have their steps along the axis
+        assert set(lines["series"]) == (
+            {one.partition(", steps")[0] for one in labels} if of_curves else labels
+        )
         assert set(lines["seeds"]) == {1}
 
 
@@ -147,6 +154,21 @@ def test_the_advantage_head_is_shown_by_quality_of_the_adaptation_data(tmp_path:
     )
     assert "no runs with inner_data=late;advantage_head=False, context late" in remarks(table)
     assert len(remarks(table)) == 5
+
+
+def test_columns_of_figure_5_of_different_lengths_are_not_joined(tmp_path: Path) -> None:
+    late = replace(ROW, context="late", settings="inner_data=late")
+    early = replace(ROW, context="early", settings="inner_data=early", steps=20)
+    table = paper.figure_5_left(read_board(board(tmp_path / "left", late, early)))
+    assert drawn(table)[["series", "x"]].to_numpy().tolist() == [
+        ["advantage head, steps 10", "late"], ["advantage head, steps 20", "early"],
+    ]  # fmt: skip
+    splits = [replace(ROW, split="half"), replace(ROW, split="quarter", steps=20)]
+    table = paper.figure_5_right(read_board(board(tmp_path / "right", *splits)))
+    assert drawn(table)[["series", "x"]].to_numpy().tolist() == [
+        ["macaw, steps 10", "20"],
+        ["macaw, steps 20", "10"],
+    ]
 
 
 def test_the_weight_transform_is_shown_whatever_the_order_of_the_settings(tmp_path: Path) -> None:
@@ -235,31 +257,6 @@ def test_figures_that_cannot_be_written_get_one_message(tmp_path: Path) -> None:
         commands.figures(Namespace(folder=str(path)))
 
 
-def test_table_1_has_the_return_after_each_number_of_environment_steps(tmp_path: Path) -> None:
-    settings = table_1.SETTINGS["macaw"]
-    rows = as_frame([replace(row, data="omrl/cheetah-vel/random-v1", settings=settings) for row in SEEDS])
-    tuned = [rows.assign(online_steps=steps, adapted_return=rows["adapted_return"] + steps / 1000)
-             for steps in (0, 20_000)]  # fmt: skip
-    found = table_1.table(
-        Board(tmp_path, {tmp_path / "rows": pd.concat([*tuned, as_frame(SEEDS).assign(online_steps=0)])}, {})
-    )
-    line = next(line for line in table_1.markdown(found).splitlines() if "| macaw |" in line)
-    ends = [f"{middle:.1f} [{middle - REACH:.0f}, {middle + REACH:.0f}]" for middle in (-90, -70)]
-    assert line == f"| cheetah-vel | random | mixed:256 | macaw | {ends[0]} | no runs | {ends[1]} |"
-
-
-@pytest.mark.parametrize("method", table_1.METHODS)
-def test_table_1_looks_for_the_settings_that_the_protocol_gives(method: str) -> None:
-    kind = find_algorithm(method)
-    usual = build_config(kind, usual_settings(kind, "online-finetune"))
-    assert settings_text(usual) == table_1.SETTINGS.get(method, "")
-
-
-def test_a_method_that_was_not_fine_tuned_online_is_a_line_without_numbers(tmp_path: Path) -> None:
-    text = table_1.markdown(table_1.table(read_board(board(tmp_path, *SEEDS))))
-    assert text.count("| no runs | no runs | no runs |") == 9
-
-
 def test_over_all_families_each_counts_once_and_only_methods_that_ran_on_all(tmp_path: Path) -> None:
     other = {"family": "cheetah-dir-v1", "data": "omrl/cheetah-dir/mixed-v1", "data_hash": "cd"}
     path = board(
@@ -316,3 +313,17 @@ def test_ml45_shows_success_rates_with_any_settings(tmp_path: Path) -> None:
     ]
     assert drawn(table, "published", "ml45")["y"].tolist() == [21, 26]
     assert remarks(table, "ml45") == ["no runs of multitask-awr, meta-bc"]
+
+
+def test_settings_that_all_series_of_a_method_have_are_not_in_their_labels(tmp_path: Path) -> None:
+    settings = ["batch=750;tasks_per_step=10", "adaptation_steps=5;batch=750;tasks_per_step=10"]
+    rows = [replace(SOLVED, algorithm="multitask-awr", settings=one) for one in settings]
+    table = paper.ml45(read_board(board(tmp_path, *rows)))
+    labels = list(dict.fromkeys(drawn(table, panel="ml45")["series"]))
+    assert labels == ["multitask-awr", "multitask-awr, adaptation_steps=5"]
+    assert f"settings={settings[1]}" in drawn(table, panel="ml45")["key"].iloc[-1]
+
+
+def test_methods_may_be_called_what_they_like(tmp_path: Path) -> None:
+    path = board(tmp_path, *(replace(row, algorithm="2026") for row in SEEDS))
+    assert set(drawn(own.learning_curves(read_board(path)))["series"]) == {"2026"}

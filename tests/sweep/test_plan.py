@@ -119,6 +119,7 @@ def test_the_folder_says_what_is_unusual(tmp_path: Path, lines: str, name: str) 
         (f"{ONE}set = {{ advantage_head = 3 }}", "advantage_head = 3 has the wrong type"),
         (f"{ONE}set = 3", "set takes a table such as"),
         (f"{ONE}split = 3", "split takes text in quotation marks, or a list of texts, not 3"),
+        (f"{ONE}protocol = 3", "protocol takes one text in quotation marks, not 3"),
         (f"{ONE}steps = true", "steps takes a whole number, not True"),
         (f"{ONE}steps = 0", "steps = 0 is too small"),
         (f"{ONE}threads = 2", "unknown key 'threads'"),

@@ -222,7 +222,6 @@ def test_no_run_that_was_not_finished_is_passed_over(
     """One that was stopped alone is named; where the whole sweep was stopped, only those that failed before are."""
     one, other = FOLDERS
     errors = {one: Interrupted(signal.SIGTERM, "at step 7"), other: RunError("the loss is not finite")}
-    monkeypatch.setattr(commands_sweep, "_prepare_data", lambda runs: {})
     for stopped, status in ((None, 2), (signal.SIGINT, 130)):
         ending = Ending(errors, stopped)
         monkeypatch.setattr(commands_sweep, "_work", lambda *arguments, ending=ending: ending)
@@ -230,3 +229,29 @@ def test_no_run_that_was_not_finished_is_passed_over(
         said = capsys.readouterr().err
         assert f"{other}: the loss is not finite" in said
         assert (f"{one}: stopped by SIGTERM at step 7" in said) == (stopped is None)
+
+
+def test_a_run_whose_files_are_lost_meanwhile_is_named_beside_those_that_failed(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, other = FOLDERS
+    folder = tmp_path / "out" / lost
+
+    def work(*arguments: object) -> Ending:
+        folder.mkdir(parents=True)
+        (folder / "result.csv").touch()
+        return Ending({lost: None, other: RunError("the loss is not finite")}, None)
+
+    monkeypatch.setattr(commands_sweep, "_work", work)
+    assert main(["sweep", str(experiment), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert f"{lost}: {folder} holds what is left of a run without its config.toml" in said
+    assert f"{other}: the loss is not finite" in said
+
+
+def test_wrong_numbers_of_workers_are_refused_before_data_are_recorded(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands_sweep, "_prepare_data", lambda runs: pytest.fail("data are asked for"))
+    assert main(["sweep", str(experiment), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2
+    assert "the number of processes is 0" in capsys.readouterr().err

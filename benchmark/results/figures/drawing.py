@@ -52,6 +52,8 @@ AT_A_PLACE: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 9, "
 """How a published value is drawn on an axis of names."""
 Looks: TypeAlias = tuple[Mapping[str, Look], Mapping[str, str]]
 """Of the series, and the colours of the methods."""
+LONGEST_ENTRY = 32
+"""Characters of a legend's entry in one line: two of them fit beside each other."""
 LEVEL_NAMES = 24
 """Characters that the names on an axis may have together to stand level below a panel."""
 
@@ -90,6 +92,8 @@ def draw(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> Can
     handles = _legend(figure, table, (drawn, colours))
     if handles:
         columns = 2 if max(len(str(one.get_label())) for one in handles) > 21 else 3
+        for one in handles:
+            one.set_label(textwrap.fill(str(one.get_label()), LONGEST_ENTRY, break_on_hyphens=False))
         canvas.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.2)
     canvas.draw_without_rendering()
     canvas.set_layout_engine("none")  # laid out once for both files

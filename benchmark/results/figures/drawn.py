@@ -40,10 +40,18 @@ def _texts(xs: Iterable[object]) -> list[str]:
 
 
 def curve(panel: str, series: Series, column: str, kind: str = "line", x: str = "step") -> pd.DataFrame:
-    """The mean over seeds of a column of a learning curve, at the steps that all its seeds have.
+    """The mean over seeds of a column of a learning curve, at the steps that all its longest runs have.
 
-    `x` is `step`, or `seconds`: then each point is at the mean over seeds. Where that leaves no step, a remark.
+    `x` is `step`, or `seconds`: then each point is at the mean over seeds. A remark says which seeds' runs are shorter,
+    or that no step is left.
     """
+    ends = series.rows.groupby("seed")["step"].max()
+    shorter = ends[ends < ends.max()]
+    if len(shorter):
+        text = f"{series.label}: without seed {', '.join(map(str, shorter.index))}, trained for fewer steps"
+        whole = Series(series.label, series.algorithm, series.rows[~series.rows["seed"].isin(shorter.index)])
+        said = [remark(panel, text)] if kind == "line" else []
+        return pd.concat([curve(panel, whole, column, kind, x), *said], ignore_index=True)
     values = series.rows.pivot(index="seed", columns="step", values=column).dropna(axis="columns")
     xs: list[object] = list(values)
     if x != "step":

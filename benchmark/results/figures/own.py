@@ -42,7 +42,8 @@ def learning_curves(board: Board) -> pd.DataFrame:
         for one in series_of(here):
             parts.append(curve(name, one, "adapted_return"))
             parts.append(curve(name, one, "unadapted_return", "un-adapted"))
-        parts += _references(name, here) if len(here) else missing(name, here, ["any method"])
+        ordinary = " under these conditions"
+        parts += _references(name, here) if len(here) else missing(name, here, ["any method"], ordinary)
     return table_of(parts or [remark("all families", "no learning curves on this leaderboard")])
 
 

@@ -3,6 +3,7 @@
 Data, simulator and seeds are others: compare the orderings.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +14,15 @@ from benchmark.families import family
 from benchmark.results.board import Board
 from benchmark.results.figures.drawn import curve, mark, missing, point, points, remark, table_of
 from benchmark.results.figures.figure import Figure
-from benchmark.results.figures.rows import STANDARD, chosen, curve_rows, result_rows, series_of, standard
+from benchmark.results.figures.rows import (
+    STANDARD,
+    Series,
+    chosen,
+    curve_rows,
+    result_rows,
+    series_of,
+    standard,
+)
 from benchmark.results.intervals import mean_over_seeds
 from benchmark.results.rows import score_matrix
 
@@ -63,14 +72,27 @@ def figure_5_left(board: Board) -> pd.DataFrame:
     """Return on adaptation data of each third of the behaviour's life, with and without the advantage head."""
     rows, parts = result_rows(board), []
     for label, more in (("advantage head", ""), ("no advantage head", ";advantage_head=False")):
-        for life in LIFE:
-            settings = f"inner_data={life}{more}"
-            here = standard(rows, name=ABLATED, algorithm="macaw", context=life, settings=settings)
-            found = series_of(here, ("context", "settings"), label)
-            parts += [point(ABLATED, one, life) for one in found]
-            if not found:
-                parts.append(remark(ABLATED, f"no runs with {settings}, context {life}"))
+        settings = {life: f"inner_data={life}{more}" for life in LIFE}
+        here = {
+            life: standard(rows, name=ABLATED, algorithm="macaw", context=life, settings=settings[life])
+            for life in LIFE
+        }
+        for one in series_of(pd.concat(here.values()), ("context", "settings"), label):
+            parts += _points(one, "context", {life: life for life in LIFE})
+        parts += [
+            remark(ABLATED, f"no runs with {settings[life]}, context {life}")
+            for life in LIFE if here[life].empty
+        ]  # fmt: skip
     return table_of(parts)
+
+
+def _points(series: Series, column: str, xs: Mapping[str, object]) -> list[pd.DataFrame]:
+    """A point for each of the column's values that the series has, at its place."""
+    parts = dict(list(series.rows.groupby(column)))
+    return [
+        point(ABLATED, Series(series.label, series.algorithm, parts[value]), x)
+        for value, x in xs.items() if value in parts
+    ]  # fmt: skip
 
 
 def figure_5_middle(board: Board) -> pd.DataFrame:
@@ -89,13 +111,14 @@ def figure_5_right(board: Board) -> pd.DataFrame:
     """Return with fewer and fewer train tasks. The test tasks are all the others, so columns do not compare."""
     rows, parts = result_rows(board), []
     numbers = published()[published()["figure"] == "figure-5-right"]
+    tasks = {split: len(family(ABLATED).split(split).train) for split in SPLITS}
+    here = pd.concat([standard(rows, name=ABLATED, split=split) for split in SPLITS])
+    here = here[here["algorithm"].isin(SPARSE_METHODS)]
+    for one in series_of(here, ("split",)):
+        parts += _points(one, "split", tasks)
+    parts += [_mark(ABLATED, row, tasks[row["split"]]) for _, row in numbers.iterrows()]
     for split in SPLITS:
-        tasks = len(family(ABLATED).split(split).train)
-        here = standard(rows, name=ABLATED, split=split)
-        here = here[here["algorithm"].isin(SPARSE_METHODS)]
-        parts += [point(ABLATED, one, tasks) for one in series_of(here, ("split",))]
-        parts += [_mark(ABLATED, row, tasks) for _, row in numbers[numbers["split"] == split].iterrows()]
-        parts += missing(ABLATED, here, SPARSE_METHODS, f" on split {split}")
+        parts += missing(ABLATED, here[here["split"] == split], SPARSE_METHODS, f" on split {split}")
     return table_of(parts)
 
 

@@ -62,11 +62,12 @@ def _settings(text: str) -> str:
 
 
 def standard(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
-    """The rows under standard conditions but for these, of each method's longest training on a family."""
+    """The rows under standard conditions but for these, of the longest training of each version of a method."""
     found = chosen(rows, **{**STANDARD, **conditions})
     if "steps" not in found or found.empty:
         return found
-    return found[found["steps"] == found.groupby(["name", "algorithm"])["steps"].transform("max")]
+    versions = found.groupby(["family", "algorithm", "algorithm_version"])
+    return found[found["steps"] == versions["steps"].transform("max")]
 
 
 def key_columns(rows: pd.DataFrame) -> list[str]:
@@ -77,8 +78,8 @@ def key_columns(rows: pd.DataFrame) -> list[str]:
 def series_of(rows: pd.DataFrame, x: Collection[str] = (), label: str | None = None) -> list[Series]:
     """The rows by key, `x` left out of it: the columns that make the horizontal axis.
 
-    Labels are the method's name, or `label`, and the values in which the series of a method differ. A point of a
-    series is one key.
+    Labels are the method's name, or `label`, and what the series of a method differ in: of settings, those that
+    others of them have not. A method's plainest series is its first. A point of a series is one key.
     """
     if rows.empty:
         return []
@@ -88,14 +89,20 @@ def series_of(rows: pd.DataFrame, x: Collection[str] = (), label: str | None = N
         algorithm = str(part["algorithm"].iloc[0])
         of_method = rows[rows["algorithm"] == algorithm]
         shown = differing(of_method, [name for name in columns if name != "algorithm"])
-        values = [f"{name.replace('_', ' ')} {part[name].iloc[0] or 'default'}" for name in shown]
-        found.append(
-            Series(", ".join([label or algorithm, *(text[:60] for text in values)]), algorithm, part)
-        )
-    return found
+        values = [_shown(name, part[name].iloc[0], of_method) for name in shown]
+        found.append(Series(", ".join([label or algorithm, *filter(None, values)]), algorithm, part))
+    return sorted(found, key=lambda one: (one.algorithm, one.label))
+
+
+def _shown(column: str, value: object, of_method: pd.DataFrame) -> str:
+    """A value of the key as a label says it; nothing for settings that all series of the method have."""
+    if column != "settings":
+        return f"{column.replace('_', ' ')} {value or 'default'}"
+    common = set.intersection(*(set(str(text).split(";")) for text in of_method["settings"]))
+    return ", ".join(text for text in str(value).split(";") if text not in common)
 
 
 def key_text(rows: pd.DataFrame) -> str:
     """The key of rows, for a reader who wants to find them: `family=...; split=...`; every value where keys differ."""
-    values = {name: [str(value)[:40] for value in rows[name].unique()] for name in key_columns(rows)}
+    values = {name: [str(value) for value in rows[name].unique()] for name in key_columns(rows)}
     return "; ".join(f"{name}={', '.join(found)}" for name, found in values.items() if any(found))
