@@ -12,7 +12,6 @@ from benchmark.errors import BenchmarkError, InUseError, RunError
 
 if TYPE_CHECKING:
     from benchmark.sweep.plan import PlannedRun
-    from benchmark.sweep.standing import Standing
     from benchmark.workers import Ending
 
 GRACE = 30.0
@@ -29,11 +28,10 @@ def sweep(options: argparse.Namespace) -> None:
     file = Path(options.file)
     out = Path(options.out) if options.out else Path("runs") / file.stem
     runs = read_experiment(file, out)
-    before = {run.name: standing(run) for run in runs}
     if options.list:
-        _print_standings(out, runs, before)
+        _print_standings(out, runs)
         return
-    todo = [run for run in runs if before[run.name].state != "finished"]
+    todo = [run for run in runs if standing(run).state != "finished"]
     errors: dict[str, BenchmarkError | None] = {
         run.name: InUseError(f"another process works in {run.folder}: it is left alone.")
         for run in _busy(todo)
@@ -127,19 +125,26 @@ def _reached(run: "PlannedRun") -> int:
     return reached(run)
 
 
-def _print_standings(out: Path, runs: "list[PlannedRun]", standings: "Mapping[str, Standing]") -> None:
+def _print_standings(out: Path, runs: "list[PlannedRun]") -> None:
+    """A line per run; fails in the end where something else lies in a run's folder."""
+    from benchmark.sweep.standing import standing
+
+    counts, refused = dict.fromkeys(("finished", "unfinished", "missing"), 0), list[str]()
     for run in runs:
-        one = standings[run.name]
+        try:
+            one = standing(run)
+        except BenchmarkError as error:
+            refused.append(f"{run.name}: {error}")
+            continue
+        counts[one.state] += 1
         console.print(
             f"{one.state:10} {one.step:>8} of {run.config.steps:>8} steps  {run.name}",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
-    counts = {
-        state: sum(one.state == state for one in standings.values())
-        for state in ("finished", "unfinished", "missing")
-    }
     shown = ", ".join(f"{count} {state}" for state, count in counts.items())
     console.print(f"{len(runs)} runs in {out}: {shown}", highlight=False, markup=False, soft_wrap=True)
+    if refused:
+        raise RunError("\n".join(refused))
 
 
 def _print_summary(out: Path, runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:

@@ -54,6 +54,16 @@ def test_what_is_finished_is_skipped_and_listed(
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
 
 
+def test_a_list_names_what_is_refused_behind_all_others(
+    undisturbed: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.write_text(EXPERIMENT.replace("steps = 210", "steps = { macaw = 200, meta-bc = 210 }"))
+    assert main(["sweep", str(experiment), "--out", str(undisturbed), "--list"]) == 2
+    output = capsys.readouterr()
+    assert "1 finished, 0 unfinished, 0 missing" in output.out
+    assert f"{FOLDERS[0]}: {undisturbed / FOLDERS[0]} has already done 210 steps" in output.err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
