@@ -57,9 +57,9 @@ def test_the_card_says_what_share_the_experts_reach(tmp_path: Path, monkeypatch:
     known = references("point-robot")
     random, expert = known.random[3], known.expert[3]
     twice = random + 2 * (expert - random)
-    write_long(tmp_path / "long.csv", [LongReturn(3, 10, 0.0), LongReturn(3, 20, twice)])
-    assert "trained for long" not in card.card_text(FAMILY)
     monkeypatch.setattr(card_training, "long_path", lambda name: tmp_path / "long.csv")
+    assert "trained for long" not in card.card_text(FAMILY)
+    write_long(tmp_path / "long.csv", [LongReturn(3, 10, 0.0), LongReturn(3, 20, twice)])
     text = card.card_text(FAMILY)
     assert "50.0 % on average over these tasks, 50.0 % at least" in text
     assert "| task | random | expert | after 10 steps | after 20 |" in text
