@@ -45,3 +45,20 @@ def test_methods_with_published_values_alone_are_named_and_their_places_too(tmp_
         "published",
     }
     assert [tick.get_text() for tick in canvas.axes[0].get_xticklabels()][-1] == "all"
+
+
+def test_the_label_above_the_uppermost_line_has_room_within_the_panel(tmp_path: Path) -> None:
+    rows = [
+        replace(
+            ROW, family=f"{family}-v1", data=f"omrl/{family}/mixed-v1", data_hash=family, expert_return=-90.0
+        )
+        for family in paper.FAMILIES
+    ]
+    add(tmp_path / "board", *(run(tmp_path / row.family, row) for row in rows))
+    curves = next(one for one in own.FIGURES if one.name == "learning-curves")
+    with style():
+        canvas = draw(curves, curves.table(read_board(tmp_path / "board")), method_colours(METHODS))
+    assert len(canvas.axes) == 4
+    for axis in canvas.axes:
+        label = next(one for one in axis.texts if one.get_text() == "expert")
+        assert label.get_window_extent().y1 <= axis.get_window_extent().y1

@@ -95,6 +95,14 @@ def test_seeds_that_were_tested_at_different_steps_are_averaged_where_all_were(t
     assert lines[["x", "seeds"]].to_numpy().tolist() == [["10", 2]]
 
 
+def test_what_learns_nothing_is_a_level_beside_the_learning_curves(tmp_path: Path) -> None:
+    path = board(tmp_path, ROW, replace(ROW, algorithm="nearest-expert", steps=1))
+    table = own.learning_curves(read_board(path))
+    assert set(drawn(table)["series"]) == {"macaw"}
+    levels = drawn(table, "reference").set_index("series")["y"].to_dict()
+    assert levels == {"random": -300, "blind": -150, "expert": -20, "nearest-expert": -100}
+
+
 def test_a_seed_of_fewer_steps_cuts_no_curve_short_and_is_named(tmp_path: Path) -> None:
     path = board(tmp_path, replace(SEEDS[0], steps=4), *SEEDS[1:])
     for figure in (paper.figure_3, own.learning_curves):

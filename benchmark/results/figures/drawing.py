@@ -217,7 +217,10 @@ def _line(
 
 
 def _marks(axis: Axes, part: pd.DataFrame, places: Mapping[str, int], colours: Mapping[str, str]) -> None:
-    """Published values and references: at their place on an axis of names, else across the panel with a label."""
+    """Published values and references: at their place on an axis of names, else across the panel with a label.
+
+    There is room for a label above the uppermost one.
+    """
     across = part[part["kind"].isin(list(OTHER_LINES)) & part["y"].notna() & (part["x"] == "")].sort_values(
         "y"
     )
@@ -226,10 +229,9 @@ def _marks(axis: Axes, part: pd.DataFrame, places: Mapping[str, int], colours: M
     for number, (_, row) in enumerate(across.iterrows()):
         colour = colours.get(row["algorithm"], GREY)
         axis.axhline(row["y"], color=colour, zorder=1, **OTHER_LINES[row["kind"]][1])
-        right = number % 2 == 0
-        text = (
-            row["series"] if row["kind"] == "reference" else f"{row['kind']} {row['y']:g}".replace("-", MINUS)
-        )
+        reference = row["kind"] == "reference"
+        right = number % 2 == 0 and not reference  # curves end at the right, near the references
+        text = row["series"] if reference else f"{row['kind']} {row['y']:g}".replace("-", MINUS)
         axis.annotate(
             text, (0.99 if right else 0.03, row["y"]), xycoords=("axes fraction", "data"),
             xytext=(0, -1.5 if under[number] else 1), textcoords="offset points",
@@ -238,6 +240,10 @@ def _marks(axis: Axes, part: pd.DataFrame, places: Mapping[str, int], colours: M
         )  # fmt: skip
     for _, row in part[(part["x"] != "") & (part["kind"] == "published")].iterrows():
         axis.plot(places[row["x"]], row["y"], color=colours[row["algorithm"]], **AT_A_PLACE)
+    labels_above = across["y"][[not one for one in under]]
+    if len(labels_above):
+        low, high = axis.get_ylim()
+        axis.set_ylim(top=max(high, labels_above.max() + CLOSE * (high - low)))
 
 
 def draw_cells(cells: Sequence[Sequence[str]], title: str) -> Canvas:

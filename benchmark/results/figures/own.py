@@ -12,6 +12,7 @@ from benchmark.results.figures.rows import (
     Series,
     chosen,
     curve_rows,
+    key_text,
     result_rows,
     series_of,
     standard,
@@ -35,11 +36,18 @@ def _references(panel: str, rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def learning_curves(board: Board) -> pd.DataFrame:
-    """Adapted and un-adapted return over meta-training of every method, on the families that have curves."""
+    """Adapted and un-adapted return over meta-training of every method, on the families that have curves.
+
+    What makes one step, as nothing is learned in it, is a level across the panel.
+    """
     curves, parts = curve_rows(board), []
     for name in sorted(set(curves["name"])):
         here = standard(curves, name=name)
         for one in series_of(here):
+            if one.rows["step"].max() == 1:  # it does not learn: a level, not a curve
+                level = one.rows["adapted_return"].mean()
+                parts.append(mark(name, "reference", one.label, level, "", one.algorithm, key_text(one.rows)))
+                continue
             parts.append(curve(name, one, "adapted_return"))
             parts.append(curve(name, one, "unadapted_return", "un-adapted"))
         ordinary = " under these conditions"
@@ -117,7 +125,7 @@ def score_over_time(board: Board) -> pd.DataFrame:
 
 
 FIGURES = (
-    Figure("learning-curves", STEPS, RETURN, learning_curves, ORDINARY),
+    Figure("learning-curves", STEPS, RETURN, learning_curves, ORDINARY, "log"),
     Figure(
         "adaptation-gain", "test task", "adapted minus un-adapted return", adaptation_gain, ORDINARY,
         "category", joined=False,
