@@ -58,11 +58,8 @@ def table(board: Board) -> pd.DataFrame:
 
 def _fine_tuned(rows: pd.DataFrame) -> list[Series]:
     """The series that have rows with steps in the environment, of the seeds that have."""
-    found = []
-    for one in series_of(rows, AXIS):
-        seeds = one.rows.loc[one.rows["online_steps"] > 0, "seed"]
-        found.append(one.rows[one.rows["seed"].isin(seeds)])
-    found = [part for part in found if len(part)]
+    all_rows = [one.rows for one in series_of(rows, AXIS)]
+    found = [one[one["seed"].isin(one.loc[one["online_steps"] > 0, "seed"])] for one in all_rows]
     return series_of(pd.concat(found), AXIS) if found else []
 
 
