@@ -120,16 +120,28 @@ def trained_for_long(family: Family, known: catalog.Entry) -> list[str]:
         f"after {ages[-1]:,}",
         "the expert's share",
     ]
-    top, bottom = np.mean([rows[task, ages[-1]] for task in tasks]), np.mean(random)
-    of_top = [f"{100 * (value - bottom) / (top - bottom):.1f} %" for value in (np.mean(expert), min(expert))]
     return [
         "## Against agents trained for long\n\nSome tasks were trained each on its own and much longer, by a recipe of "
         f"their own (`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
-        f"{np.mean(shares):.1f} % on average over these tasks, {min(shares):.1f} % at least. Held against the mean of "
-        f"these agents, the mean of all tasks' experts is at {of_top[0]}, the lowest of them (task "
-        f"{int(np.argmin(expert))}) at {of_top[1]}. What these agents reach is a lower bound of what can be reached: "
-        "see how far they came in the last part of their training.\n\n" + table(head, lines)
+        f"{np.mean(shares):.1f} % on average over these tasks, {min(shares):.1f} % at least. "
+        f"{_the_lowest(known, dict(zip(tasks, shares, strict=True)), [rows[task, ages[-1]] for task in tasks])} "
+        "What these agents reach is a lower bound of what can be reached: see how far they came in the last part of "
+        "their training.\n\n" + table(head, lines)
     ]
+
+
+def _the_lowest(known: catalog.Entry, shares: dict[int, float], reached: list[float]) -> str:
+    """How good the lowest of all experts is: held against an agent of its task, or else against the mean of these."""
+    random, expert = known.references.random, known.references.expert
+    lowest = int(np.argmin(expert))
+    if lowest in shares:
+        return f"The lowest of all tasks' experts, of task {lowest}, is at {shares[lowest]:.1f} %."
+    top, bottom = np.mean(reached), np.mean(random)
+    of_top = [f"{100 * (value - bottom) / (top - bottom):.1f} %" for value in (np.mean(expert), min(expert))]
+    return (
+        f"Held against the mean of these agents, the mean of all tasks' experts is at {of_top[0]}, the lowest of them "
+        f"(task {lowest}) at {of_top[1]}."
+    )
 
 
 def licence_and_limits(family: Family, known: catalog.Entry, recipe: Recipe) -> str:

@@ -64,6 +64,24 @@ def test_the_card_says_what_share_the_experts_reach(tmp_path: Path, monkeypatch:
     assert "50.0 % on average over these tasks, 50.0 % at least" in text
     assert "| task | random | expert | after 10 steps | after 20 |" in text
     assert f"| 3 | {random:.1f} | {expert:.1f} | 0.0 | {twice:.1f} | 50 % |" in text
+    assert "Held against the mean of these agents, the mean of all tasks' experts is at" in text
+
+
+def test_the_lowest_expert_is_held_against_an_agent_of_its_own_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = references("point-robot")
+    lowest = int(np.argmin(known.expert))
+    reached = {
+        3: known.expert[3],
+        lowest: known.random[lowest] + 4 * (known.expert[lowest] - known.random[lowest]),
+    }
+    monkeypatch.setattr(card_training, "long_path", lambda name: tmp_path / "long.csv")
+    write_long(tmp_path / "long.csv", [LongReturn(task, 20, value) for task, value in reached.items()])
+    text = card.card_text(FAMILY)
+    assert "62.5 % on average over these tasks, 25.0 % at least" in text
+    assert f"The lowest of all tasks' experts, of task {lowest}, is at 25.0 %." in text
+    assert "Held against the mean" not in text
 
 
 @pytest.mark.parametrize(
@@ -76,7 +94,7 @@ def test_shipped_experts_are_near_agents_trained_for_long(name: str) -> None:
         read_recipe(files.DATASETS / "recipes/long" / f"{name}.toml"),
     )
     last, known = last_returns(rows), references(name)
-    assert list(last) == recipe.tasks_of_share(0)
+    assert list(last) == recipe.task_numbers
     assert {one.step for one in last.values()} == {recipe.steps}
     shares = [
         (known.expert[task] - known.random[task]) / (one.deterministic_return - known.random[task])
