@@ -8,7 +8,7 @@ import numpy as np
 from benchmark.data import catalog
 from benchmark.data.long_trained import long_path, read_long
 from benchmark.data.markdown import number, table
-from benchmark.data.recipe import Recipe
+from benchmark.data.recipe import Recipe, read_recipe, recipe_path
 from benchmark.data.references import SnapshotReturns
 from benchmark.data.snapshots import UNIFORM, Snapshots
 from benchmark.families.family import Family
@@ -121,13 +121,23 @@ def trained_for_long(family: Family, known: catalog.Entry) -> list[str]:
         "the expert's share",
     ]
     return [
-        "## Against agents trained for long\n\nSome tasks were trained each on its own and much longer, by a recipe of "
+        f"## Against agents trained for long\n\n{_trained_longer(family)}, by a recipe of "
         f"their own (`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
         f"{np.mean(shares):.1f} % on average over these tasks, {min(shares):.1f} % at least. "
         f"{_the_lowest(known, dict(zip(tasks, shares, strict=True)), [rows[task, ages[-1]] for task in tasks])} "
         "What these agents reach is a lower bound of what can be reached: see how far they came in the last part of "
         "their training.\n\n" + table(head, lines)
     ]
+
+
+def _trained_longer(family: Family) -> str:
+    recipe = read_recipe(recipe_path(family.name, long=True))
+    if not recipe.sac.turned:
+        return "Some tasks were trained each on its own and much longer"
+    agents = (
+        "one agent, which saw each" if recipe.shares == 1 else f"{recipe.shares} agents, which saw each task"
+    )
+    return f"Some tasks were trained apart from the others and much longer, by {agents} in its frame"
 
 
 def _the_lowest(known: catalog.Entry, shares: dict[int, float], reached: list[float]) -> str:
