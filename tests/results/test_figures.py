@@ -332,6 +332,16 @@ def test_settings_that_all_series_of_a_method_have_are_not_in_their_labels(tmp_p
     assert f"settings={settings[1]}" in drawn(table, panel="ml45")["key"].iloc[-1]
 
 
+def test_rows_rounded_otherwise_stand_in_only_where_a_method_has_no_others(tmp_path: Path) -> None:
+    rounded = replace(ROW, algorithm="pearl", settings="products=bfloat16", adapted_return=-50.0)
+    elsewhere = replace(rounded, family="ant-dir-v1", data="omrl/ant-dir/mixed-v1", data_hash="cd")
+    table = paper.figure_3(read_board(board(tmp_path, replace(ROW, algorithm="pearl"), rounded, elsewhere)))
+    assert set(drawn(table)["series"]) == {"pearl"}
+    assert set(drawn(table)["y"]) == {-100.0}
+    assert set(drawn(table, panel="ant-dir")["series"]) == {"pearl, products=bfloat16"}
+    assert remarks(table, "ant-dir") == ["no runs of macaw, multitask-awr, meta-bc"]
+
+
 def test_methods_may_be_called_what_they_like(tmp_path: Path) -> None:
     path = board(tmp_path, *(replace(row, algorithm="2026") for row in SEEDS))
     assert set(drawn(own.learning_curves(read_board(path)))["series"]) == {"2026"}

@@ -47,3 +47,18 @@ def test_table_1_looks_for_the_settings_that_the_protocol_gives(method: str) -> 
 def test_a_method_that_was_not_fine_tuned_online_is_a_line_without_numbers(tmp_path: Path) -> None:
     text = table_1.markdown(table_1.table(read_board(board(tmp_path, *SEEDS))))
     assert text.count("| no runs | no runs | no runs |") == 9
+
+
+def test_a_method_that_was_fine_tuned_with_other_rounding_alone_says_so(tmp_path: Path) -> None:
+    plain = as_frame([replace(row, algorithm="pearl") for row in SEEDS])
+    rounded = plain.assign(settings="products=bfloat16", adapted_return=-50.0, online_steps=10_000)
+    found = table_1.table(Board(tmp_path, {tmp_path / "rows": pd.concat([plain, rounded])}, {}))
+    assert "| pearl, products=bfloat16 | no runs | -50.0 [-50, -50] | no runs |" in table_1.markdown(found)
+    both = table_1.table(
+        Board(
+            tmp_path,
+            {tmp_path / "rows": pd.concat([plain, rounded, plain.assign(online_steps=10_000)])},
+            {},
+        )
+    )
+    assert "bfloat16" not in table_1.markdown(both)

@@ -14,6 +14,8 @@ STANDARD: Mapping[str, Any] = {
     "tier": "mixed", "split": "standard", "context": "mixed", "context_size": 256, "settings": "", "online_steps": 0,
 }  # fmt: skip
 """Conditions of a row that is on the leaderboard without a qualification."""
+ROUNDED = "products=bfloat16"
+"""Settings of the same method, rounded otherwise: such rows stand in where a method has none with default settings."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,17 @@ def _settings(text: str) -> str:
 
 
 def standard(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
-    """The rows under standard conditions but for these, of the longest training of each version of a method."""
-    found = chosen(rows, **{**STANDARD, **conditions})
+    """The rows under standard conditions but for these, of the longest training of each version of a method.
+
+    Of a method that has none with default settings on a family, those that are `ROUNDED`.
+    """
+    wanted = {**STANDARD, **conditions}
+    found = chosen(rows, **wanted)
+    if not wanted["settings"]:
+        rounded = chosen(rows, **{**wanted, "settings": ROUNDED})
+        there = set(zip(found["family"], found["algorithm"], strict=True))
+        absent = [one not in there for one in zip(rounded["family"], rounded["algorithm"], strict=True)]
+        found = pd.concat([found, rounded[absent]])
     if "steps" not in found or found.empty:
         return found
     versions = found.groupby(["family", "algorithm", "algorithm_version"])
@@ -79,7 +90,8 @@ def series_of(rows: pd.DataFrame, x: Collection[str] = (), label: str | None = N
     """The rows by key, `x` left out of it: the columns that make the horizontal axis.
 
     Labels are the method's name, or `label`, and what the series of a method differ in: of settings, those that
-    others of them have not. A method's plainest series is its first. A point of a series is one key.
+    others of them have not; and always, that it is rounded otherwise. A method's plainest series is its first. A point
+    of a series is one key.
     """
     if rows.empty:
         return []
@@ -89,6 +101,8 @@ def series_of(rows: pd.DataFrame, x: Collection[str] = (), label: str | None = N
         algorithm = str(part["algorithm"].iloc[0])
         of_method = rows[rows["algorithm"] == algorithm]
         shown = differing(of_method, [name for name in columns if name != "algorithm"])
+        if "settings" in columns and "settings" not in shown:
+            shown.append("settings")
         values = [_shown(name, part[name].iloc[0], of_method) for name in shown]
         found.append(Series(", ".join([label or algorithm, *filter(None, values)]), algorithm, part))
     return sorted(found, key=lambda one: (one.algorithm, one.label))
@@ -98,7 +112,7 @@ def _shown(column: str, value: object, of_method: pd.DataFrame) -> str:
     """A value of the key as a label says it; nothing for settings that all series of the method have."""
     if column != "settings":
         return f"{column.replace('_', ' ')} {value or 'default'}"
-    common = set.intersection(*(set(str(text).split(";")) for text in of_method["settings"]))
+    common = set.intersection(*(set(str(text).split(";")) for text in of_method["settings"])) - {ROUNDED}
     return ", ".join(text for text in str(value).split(";") if text not in common)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.files import write_text
 from benchmark.results.board import Board
-from benchmark.results.figures.rows import Series, chosen, key_text, result_rows, series_of
+from benchmark.results.figures.rows import ROUNDED, Series, chosen, key_text, result_rows, series_of
 from benchmark.results.intervals import mean_over_seeds
 from benchmark.results.rows import score_matrix, table_text
 
@@ -40,8 +40,9 @@ def table(board: Board) -> pd.DataFrame:
     lines: list[dict[str, object]] = []
     for family in FAMILIES:
         for method in METHODS:
-            usual = SETTINGS.get(method, "")
-            found = _fine_tuned(chosen(rows, name=family, algorithm=method, settings=usual))
+            own = chosen(rows, name=family, algorithm=method)
+            usual = chosen(own, settings=SETTINGS.get(method, ""))
+            found = _fine_tuned(usual) or _fine_tuned(chosen(own, settings=ROUNDED))
             for one in found:
                 same = {
                     "family": family, "data": one.rows["tier"].iloc[0], "method": one.label,
