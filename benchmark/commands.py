@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from benchmark.locks import claimed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from benchmark.families.family import Split
     from benchmark.protocol import OpenData
     from benchmark.training import Run
 
@@ -152,19 +154,41 @@ def families(options: argparse.Namespace) -> None:
         one = known.family(name)
         untold = "" if is_shipped(one) else "  [no data yet]"
         console.print(
-            f"[bold]{one.id}[/bold]  {one.tasks} tasks, {one.parameter}{escape(untold)}", highlight=False
+            f"[bold]{one.id}[/bold]  {one.tasks} tasks, {one.parameter}{escape(untold)}",
+            highlight=False,
+            soft_wrap=True,
         )
         console.print(
             f"    observation {one.observation_size}, action {one.action_size}, horizon {one.horizon} steps of "
             f"{one.control_step:g} s",
             highlight=False,
+            soft_wrap=True,
         )
         for key, split in one.splits.items():
-            test = " ".join(map(str, split.test)) if len(split.test) <= 8 else "all others"
             console.print(
-                f"    split {key:14} {len(split.train):3} train, {len(split.test):2} test tasks ({test})",
+                f"    split {key:14} {len(split.train):3} train, {len(split.test):2} test tasks "
+                f"({_ranges(split.test)}){_left_out(one.tasks, split)}",
                 highlight=False,
+                soft_wrap=True,
             )
+
+
+def _left_out(tasks: int, split: "Split") -> str:
+    """Which tasks a split neither trains nor tests on."""
+    others = [task for task in range(tasks) if task not in split.train + split.test]
+    return f", without {_ranges(others)}" if others else ""
+
+
+def _ranges(tasks: Iterable[int]) -> str:
+    """Numbers of tasks, rising; three or more in a row as `0-2`."""
+    parts: list[list[int]] = []
+    for task in sorted(tasks):
+        if parts and task == parts[-1][-1] + 1:
+            parts[-1].append(task)
+        else:
+            parts.append([task])
+    texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else " ".join(map(str, part)) for part in parts]
+    return " ".join(texts)
 
 
 def algorithms(options: argparse.Namespace) -> None:

@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from benchmark.console import console, progress_bar
 from benchmark.errors import ConfigError
 from benchmark.files import write_text
@@ -274,21 +272,28 @@ def relabel(options: argparse.Namespace) -> None:
 
 def _print_taken(dataset: "Dataset", checks: "list[Check]") -> None:
     """What was taken in, and what of it could be checked."""
-    table = Table(title="what was checked", title_justify="left")
-    for heading in ("what", "against", "compared", "disagree", "largest deviation", "tolerance"):
-        table.add_column(heading)
+    lines = ["what was checked"]
     for one in checks:
-        if one.checked:
-            cells = (f"{one.checked:,}", f"{one.disagree:,}", f"{one.largest:.3g}", f"{one.tolerance:.3g}")
-        else:
-            cells = ("-", "-", "-", "-")
-        table.add_row(one.what, one.against, *cells)
-    console.print(table)
-    console.print(
-        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes, not data of the standard\n"
-        f"content sha256 {dataset.content_hash}\n"
-        f"train on it: python -m benchmark run --data {dataset.id} --family {dataset.id.split('/')[1]}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+        found = f"{one.disagree:,} of {one.checked:,} disagree" if one.checked else "-"
+        size = f"; largest deviation {one.largest:.3g}, tolerance {one.tolerance:.3g}" if one.checked else ""
+        lines.append(f"    {one.what:28} {found}, against {one.against}{size}")
+    lines += [
+        f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes, not data of the standard",
+        f"content sha256 {dataset.content_hash}",
+        _how_to_train(dataset),
+    ]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _how_to_train(dataset: "Dataset") -> str:
+    """The command that trains on imported data, of a split whose tasks they have."""
+    from benchmark.families import family
+
+    one = family(dataset.id.split("/")[1])
+    there = set(dataset.tasks.tolist())
+    covered = [name for name, split in one.splits.items() if there.issuperset(split.train + split.test)]
+    if not covered:
+        tasks = " ".join(map(str, sorted(there)))
+        return f"no split has its train and test tasks among {tasks}: a run needs the others too"
+    command = f"python -m benchmark run --data {dataset.id} --family {one.name}"
+    return f"train on it: {command}{'' if 'standard' in covered else f' --split {covered[0]}'}"

@@ -69,7 +69,7 @@ def _wait_for(folder: Path, deadline: float) -> int:
             time.sleep(LOOK_EVERY)
     except OSError as error:
         raise RunError(
-            f"the run's folder {folder} cannot be written: it cannot be locked ({error}). Choose another --out, on a "
+            f"the folder {folder} cannot be written: it cannot be locked ({error}). Choose another --out, on a "
             "file system that has locks."
         ) from error
 

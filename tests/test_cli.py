@@ -47,6 +47,9 @@ def test_families_and_algorithms_are_listed() -> None:
     shown = command("families").stdout
     assert re.search(r"cheetah-vel-v1 +40 tasks, target velocity", shown)
     assert "split standard        35 train,  5 test tasks (2 7 15 23 26)" in shown
+    assert "split sixteenth        3 train, 37 test tasks (1-15 17-31 33-39)" in shown
+    assert "split tuning          30 train,  5 test tasks (4 12 20 28 36), without 2 7 15 23 26" in shown
+    assert "model's bodies, joints and geoms\n" in shown  # no line is broken
     assert "policy_outer_lr" in command("algorithms").stdout
 
 

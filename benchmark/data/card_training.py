@@ -183,8 +183,9 @@ def _falls(family: Family, known: catalog.Entry) -> str:
     shortest = int(np.argmin(steps))
     early = sum(one < family.horizon for one in steps)
     return (
-        f"- In {early} of {family.tasks} tasks some episodes of the expert end early. They last {np.mean(steps):.1f} "
-        f"of {family.horizon} steps on average over all tasks, {steps[shortest]:.1f} in task {shortest}.\n"
+        f"- In {early} of {family.tasks} tasks some episodes of the expert's mean action end early. They last "
+        f"{np.mean(steps):.1f} of {family.horizon} steps on average over all tasks, {steps[shortest]:.1f} in task "
+        f"{shortest}. Tier `expert` was recorded with stochastic actions: it may fall more often, and in other tasks.\n"
     )
 
 

@@ -7,6 +7,7 @@ scripted behaviour), content hash per size and tier, reference returns and succe
 
 import tomllib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from benchmark.data.shipped import fingerprint, is_in_a_file, is_shipped
 from benchmark.data.snapshots import shipped_path
 from benchmark.errors import DataError
 from benchmark.families.family import Family
+from benchmark.locks import claimed
 
+PATIENCE = 60.0
+"""Seconds to wait for another process to have written the catalog."""
 HEADER = (
     "# Made by: python -m benchmark data catalog. Content hashes per size and tier; returns per task.\n\n"
 )
@@ -120,7 +124,35 @@ def _successes(found: Mapping[str, Any]) -> Successes:
 
 
 def write_entry(family: Family, new: Entry) -> None:
-    """Put the family's entry into the catalog, in one step."""
+    """Put the family's entry into the catalog, in one step; raises InUseError where others write it for too long."""
+    with _locked():
+        _write_entry(family, new)
+
+
+def add_hash(family: Family, made_with: tuple[str, str, str], size: str, tier: str, found: str) -> Entry:
+    """Add a content hash to the family's entry as it is now, and return that.
+
+    Others may have written it since it was read. Raises DataError where it is not `made_with` these any more, and what
+    was recorded is not its data.
+    """
+    with _locked():
+        now = entry(family)
+        if now.made_with != made_with:
+            raise DataError(
+                f"{family.id} was measured anew while its data were recorded: their hash is not written. Record them "
+                "with the same command again."
+            )
+        new = now.with_hash(size, tier, found)
+        _write_entry(family, new)
+    return new
+
+
+def _locked() -> AbstractContextManager[None]:
+    """What reads the catalog and writes it again does so alone."""
+    return claimed(catalog_path().parent, PATIENCE)
+
+
+def _write_entry(family: Family, new: Entry) -> None:
     catalog = _read() if catalog_path().exists() else {}
     references = asdict(new.references)
     blind, successes = references.pop("blind"), references.pop("successes")

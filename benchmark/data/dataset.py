@@ -110,7 +110,11 @@ class Dataset:
         """Numbers of the task's episodes; raises DataError where there are none."""
         first, last = np.searchsorted(self.tasks, [task, task + 1])
         if first == last:
-            raise DataError(f"{self.id} has no episodes of task {task}; its last task is {self.tasks[-1]}.")
+            there = ", ".join(map(str, np.unique(self.tasks)))
+            raise DataError(
+                f"{self.id} has no episodes of task {task}, only of {there}. Choose a --split whose train and test "
+                "tasks it has, or data that have them all."
+            )
         return range(int(first), int(last))
 
     def rows_of_task(self, task: int, part: str = "all") -> NDArray[np.int64]:

@@ -57,6 +57,5 @@ def add_hashes(
         for tier in tiers:
             if tier not in current.hashes.get(size, {}):
                 dataset = record_standard(family, tier, size, progress)
-                current = current.with_hash(size, tier, dataset.content_hash)
-                catalog.write_entry(family, current)
+                current = catalog.add_hash(family, current.made_with, size, tier, dataset.content_hash)
     return current

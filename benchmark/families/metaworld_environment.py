@@ -51,8 +51,10 @@ class MetaWorldEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32
 
     def set_state(self, qpos: Array, qvel: Array) -> NDArray[np.float32]:
         """Start an episode from this initial state of the family, ([goal], []); returns the observation."""
-        self.goal = int(qpos[0])
-        return self._arena.start(self.family.goal_vector(self.task, self.goal))
+        goal = int(qpos[0])
+        observation = self._arena.start(self.family.goal_vector(self.task, goal))
+        self.goal = goal
+        return observation
 
     def step(
         self, action: NDArray[np.float32]

@@ -145,13 +145,17 @@ class MetaWorld45(Family):
         return self.at_goal(number % GOALS)
 
     def at_goal(self, goal: int) -> tuple[Array, Array]:
-        """The initial state of episodes with this goal."""
+        """The initial state of episodes with this goal; raises UnknownNameError where there is no such goal."""
+        self._check_goal(goal)
         return np.array([float(goal)]), np.zeros(0)
+
+    def _check_goal(self, goal: int) -> None:
+        if goal not in range(GOALS):
+            raise UnknownNameError(f"goal of {self.name}", str(goal), [f"0 to {GOALS - 1}"])
 
     def goal_vector(self, task: int, goal: int) -> Array:
         """What Meta-World calls the `rand_vec`, (3,) or (6,); raises UnknownNameError where there is no such goal."""
-        if goal not in range(GOALS):
-            raise UnknownNameError(f"goal of {self.name}", str(goal), [f"0 to {GOALS - 1}"])
+        self._check_goal(goal)
         vector: Array = goal_vectors()[CLASSES[task]][goal]
         return vector
 

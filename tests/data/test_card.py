@@ -125,7 +125,7 @@ def test_a_card_says_where_experts_fall_and_where_another_expert_does_better(wit
     )
     text = card.card_text(with_recipe)
     assert (
-        "In 1 of 2 tasks some episodes of the expert end early. They last 175.0 of 200 steps on average"
+        "In 1 of 2 tasks some episodes of the expert's mean action end early. They last 175.0 of 200 steps"
         in text
     )
     assert "In `standard` the blind expert does better than the test tasks' own" in text

@@ -1,7 +1,9 @@
 """Measuring again: hashes stay while they are true, and an interruption leaves nothing half-true."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +96,33 @@ def test_a_damaged_entry_is_said_before_anything_is_measured(
     monkeypatch.setattr(standardise, "measure_snapshots", interrupted)
     with pytest.raises(DataError, match="is damaged"):
         standardise.measure(small_standard.name)
+
+
+def test_hashes_that_others_write_meanwhile_stay(
+    small_standard: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = catalog.entry(small_standard).made_with
+    record = standardise.record_standard
+
+    def slowly(family: Family, tier: str, *rest: Any) -> Dataset:
+        catalog.add_hash(
+            family, measured, "full", tier, FULL
+        )  # another process, in the hours that recording takes
+        return record(family, tier, *rest)
+
+    catalog.write_entry(small_standard, replace(catalog.entry(small_standard), hashes={}))
+    monkeypatch.setattr(standardise, "record_standard", slowly)
+    found = standardise.add_hashes(small_standard.name, tiers=["mixed", "random"])
+    assert found == catalog.entry(small_standard)
+    assert {size: list(tiers) for size, tiers in found.hashes.items()} == {
+        "full": ["mixed", "random"],
+        "small": ["mixed", "random"],
+    }
+
+
+def test_hashes_of_what_was_measured_anew_meanwhile_are_not_written(small_standard: Family) -> None:
+    before = catalog.entry(small_standard)
+    catalog.write_entry(small_standard, replace(before, snapshot_returns="0" * 64, hashes={}))
+    with pytest.raises(DataError, match="measured anew while its data were recorded"):
+        catalog.add_hash(small_standard, before.made_with, "full", "mixed", FULL)
+    assert catalog.entry(small_standard).hashes == {}

@@ -245,8 +245,11 @@ def test_task_and_goal_are_chosen_at_reset() -> None:
     assert info["task"] == 46
     with pytest.raises(UnknownNameError, match="task of ml45 '50'.*0 to 49"):
         environment.reset(options={"task": 50})
-    with pytest.raises(UnknownNameError, match="goal of ml45 '50'.*0 to 49"):
-        environment.reset(options={"goal": 50})
+    before = environment.unwrapped.goal
+    for goal in (50, -1, "a"):
+        with pytest.raises(UnknownNameError, match=f"goal of ml45 '{goal}'.*0 to 49"):
+            environment.reset(options={"goal": goal})
+    assert environment.unwrapped.goal == before
 
 
 @pytest.mark.parametrize("found", [None, "3.0.0"])

@@ -13,9 +13,11 @@ from benchmark.data.dataset import Dataset
 from benchmark.data.exchange.motion import (
     ANT_VELOCITY,
     CHEETAH_VELOCITY,
+    ROUNDING,
     cheetah_positions,
     mean_ends,
     rewards_of_velocity,
+    speed_tolerance,
     sub_step,
     terminal_states,
 )
@@ -23,9 +25,6 @@ from benchmark.families.ant import AntGoal
 from benchmark.families.cheetah import HalfCheetah
 from benchmark.families.family import Array, Family, State
 from benchmark.families.point import PointRobot
-
-ROUNDING = float(np.finfo(np.float32).eps)
-"""Relative distance of neighbouring 32-bit numbers."""
 
 AT_ONCE = 100_000
 """Rows whose states are computed together; whole states of all would take gigabytes."""
@@ -87,7 +86,7 @@ def common_checks(
     `known` (row,) says of which rows the observation after the step is known; None: of all.
     """
     return [
-        _rewards(family, data),
+        _rewards(family, data, known),
         _lengths(family, data),
         _terminations(family, data, flagged, known),
         compared(
@@ -115,12 +114,22 @@ def _terminations(
                 "terminal flags", f"not checked: how {family.name} ends is not told by its observation"
             )
         over.append(terminal)
-    wrong, against = flagged != np.concatenate(over), "the family's termination"
-    if known is not None and not known.all():
-        wrong, against = wrong[known], f"{against} (where the state after a terminal step is not left out)"
-    if not len(wrong):
-        return Check("terminal flags", "not checkable: no state after a step is there")
-    return compared("terminal flags", against, wrong.astype(np.float64))
+    wrong = (flagged != np.concatenate(over)).astype(np.float64)
+    return _where_known("terminal flags", "the family's termination", wrong, 0.0, known)
+
+
+def _where_known(
+    what: str, against: str, deviations: NDArray[np.floating], tolerance: NDArray[np.floating] | float,
+    known: NDArray[np.bool_] | None,
+) -> Check:  # fmt: skip
+    """The comparison of the rows (row,) whose observation after the step is known."""
+    if known is None or known.all():
+        return compared(what, against, deviations, tolerance)
+    if not known.any():
+        return Check(what, "not checkable: no state after a step is there")
+    allowed = np.broadcast_to(np.asarray(tolerance, np.float64), deviations.shape)
+    note = f"{against} (where the state after a terminal step is not left out)"
+    return compared(what, note, deviations[known], allowed[known])
 
 
 def frames_of_rows(data: Dataset) -> NDArray[np.int64]:
@@ -128,18 +137,25 @@ def frames_of_rows(data: Dataset) -> NDArray[np.int64]:
     return np.arange(data.rows) + np.repeat(np.arange(data.episodes), data.lengths)
 
 
-def _rewards(family: Family, data: Dataset) -> Check:
+Wanted = tuple[str, Array, Array | float]
+"""What rewards are held against, its values (row,), and the tolerance."""
+
+
+def _rewards(family: Family, data: Dataset, known: NDArray[np.bool_] | None) -> Check:
     """Rewards against the family's function, where the observation holds the speed or nearly so."""
     if isinstance(family, HalfCheetah):
-        return _cheetah_rewards(family, data)
-    if isinstance(family, PointRobot | AntGoal):
-        return _goal_rewards(family, data)
-    if family.name in OBSERVED_VELOCITIES:
-        return _velocity_rewards(family, data, OBSERVED_VELOCITIES[family.name])
-    return Check("rewards", f"not checkable: the observation of {family.name} leaves out what they depend on")
+        against, wanted, tolerance = _cheetah_rewards(family, data)
+    elif isinstance(family, PointRobot | AntGoal):
+        against, wanted, tolerance = _goal_rewards(family, data)
+    elif family.name in OBSERVED_VELOCITIES:
+        against, wanted, tolerance = _velocity_rewards(family, data, OBSERVED_VELOCITIES[family.name])
+    else:
+        lacking = f"not checkable: the observation of {family.name} leaves out what they depend on"
+        return Check("rewards", lacking)
+    return _where_known("rewards", against, data.rewards - wanted, tolerance, known)
 
 
-def _goal_rewards(family: PointRobot | AntGoal, data: Dataset) -> Check:
+def _goal_rewards(family: PointRobot | AntGoal, data: Dataset) -> Wanted:
     """The place is observed; the ant's torso, whose distance counts, lags one sub-step behind, nearly h qvel."""
     positions, after = family.model(0).nq, data.observations[frames_of_rows(data) + 1].astype(np.float64)
     qpos, qvel = after[:, :positions], after[:, positions:]
@@ -148,23 +164,19 @@ def _goal_rewards(family: PointRobot | AntGoal, data: Dataset) -> Check:
         torso, tolerance = torso - sub_step(family) * qvel[:, :3], ANT_GOAL_TOLERANCE
     state, exact = State(qpos, qvel, torso), data.actions.astype(np.float64)
     wanted = family.reward(family.parameters[np.repeat(data.tasks, data.lengths)], state, exact, state)
-    return compared("rewards", "the family's reward at the observed places", data.rewards - wanted, tolerance)
+    return "the family's reward at the observed places", wanted, tolerance
 
 
-def _cheetah_rewards(family: Family, data: Dataset) -> Check:
-    """The tolerance is that of 32-bit observations: the farther out, the coarser is a position, so the speed."""
+def _cheetah_rewards(family: Family, data: Dataset) -> Wanted:
     frames = frames_of_rows(data)
     first = np.zeros(len(data.observations), np.bool_)
     first[data.row_starts[:-1] + np.arange(data.episodes)] = True
     places = cheetah_positions(family, data.observations, first)
     speeds = (places[frames + 1] - places[frames]) / family.control_step
-    farthest = np.maximum(np.abs(places[frames + 1]), np.abs(places[frames]))
-    velocity = np.abs(data.observations[frames + 1, CHEETAH_VELOCITY])
-    tolerance = (
-        2 * ROUNDING * ((farthest + sub_step(family) * velocity) / family.control_step + np.abs(speeds) + 4)
-    )
+    velocities = data.observations[frames + 1, CHEETAH_VELOCITY]
+    tolerance = speed_tolerance(family, places[frames], places[frames + 1], velocities)
     wanted = _rewards_at(family, data, np.stack([speeds, np.zeros_like(speeds)], -1))
-    return compared("rewards", "the family's reward at the observed places", data.rewards - wanted, tolerance)
+    return "the family's reward at the observed places", wanted, tolerance
 
 
 @dataclass(frozen=True)
@@ -193,13 +205,13 @@ ANT_GOAL_TOLERANCE = 5e-3
 """Of the reward; in 60 thousand steps of random, mixed and expert actions it was off by 2.3e-3 at most."""
 
 
-def _velocity_rewards(family: Family, data: Dataset, seen: ObservedVelocity) -> Check:
+def _velocity_rewards(family: Family, data: Dataset, seen: ObservedVelocity) -> Wanted:
     """Only a comparison with velocities at both ends of a step, within a tolerance of their typical errors."""
     velocities = np.zeros((len(data.observations) - 1, 2))
     velocities[:, : seen.axes] = mean_ends(data.observations[:, seen.first : seen.first + seen.axes])
     wanted = _rewards_at(family, data, velocities[frames_of_rows(data)])
     note = "the family's reward at the velocities observed (approximate: the place is not observed)"
-    return compared("rewards", note, data.rewards - wanted, seen.tolerance)
+    return note, wanted, seen.tolerance
 
 
 def _rewards_at(family: Family, data: Dataset, velocities: Array) -> Array:

@@ -7,7 +7,9 @@
     next_observations     optional: what the step led to; an episode is cut where the next row does not go on from it
 
 Without next_observations the last step of an episode that was cut off has no observation after it and is left out;
-a terminal step gets its own observation for it, because the value of a terminal state is zero whatever it is.
+a terminal step gets its own observation for it, because the value of a terminal state is zero whatever it is. A flag in
+terminals is no true terminal state where timeouts is set too or the horizon is reached, unless the next observation is
+of one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ from benchmark.data.dataset import Dataset, Progress, no_progress
 from benchmark.data.exchange.checks import Check, common_checks, compared, frames_of_rows
 from benchmark.data.exchange.hdf5 import action_column, check_lengths, column, flags, opened, row_count
 from benchmark.data.exchange.intake import Portion, as_dataset, assigned, columns_of
+from benchmark.data.exchange.motion import terminal_states
 from benchmark.data.references import References
 from benchmark.errors import ConfigError, DataError
 from benchmark.families.family import Family
@@ -106,10 +109,12 @@ def _read(family: Family, file: h5py.File) -> _Columns:
 
 
 def _portion(family: Family, task: int, path: Path, columns: _Columns) -> Portion:
-    observations, terminals, following = columns.observations, columns.terminals, columns.following
-    ends, breaks = _ends(path, columns)
+    observations, following = columns.observations, columns.following
+    ends, checks = _ends(path, columns)
+    terminals, limits = _true_terminals(family, columns, ends)
     kept = np.ones(len(terminals), np.bool_)
     if following is None:
+        checks = checks + limits
         kept[ends & ~terminals] = False
         if not kept.any():
             raise DataError(f"{path}: no episode has more than one step; nothing can be taken in.")
@@ -121,13 +126,30 @@ def _portion(family: Family, task: int, path: Path, columns: _Columns) -> Portio
     together = np.empty((len(frames) + len(lengths), family.observation_size), np.float32)
     together[frames] = observations[kept]
     together[frames[first + lengths - 1] + 1] = finals
-    flagged = terminals[kept]
+    terminated = terminals[kept][first + lengths - 1]
     actions, rewards = columns.actions[kept], columns.rewards[kept]
-    ready = columns_of(task, together, actions, rewards, lengths, flagged[first + lengths - 1])
-    ended = np.ones(len(flagged), np.bool_) if following is not None else ~flagged
-    return Portion(
-        ready, [*common_checks(family, as_dataset(f"task {task}", ready), flagged, ended), *breaks]
-    )
+    ready = columns_of(task, together, actions, rewards, lengths, terminated)
+    data, known = as_dataset(f"task {task}", ready), None if following is not None else ~terminals[kept]
+    return Portion(ready, [*common_checks(family, data, columns.terminals[kept], known), *checks])
+
+
+def _true_terminals(
+    family: Family, columns: _Columns, ends: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], list[Check]]:
+    """The terminal flags (row,) without those of time limits, and a check of how many those are."""
+    last = np.flatnonzero(ends)
+    limited = np.diff(last, prepend=-1) >= family.horizon
+    if columns.timeouts is not None:
+        limited |= columns.timeouts[last]
+    if columns.following is not None:
+        terminal = terminal_states(family, columns.following[last])
+        limited &= True if terminal is None else ~terminal
+    limited &= columns.terminals[last]
+    found = columns.terminals.copy()
+    found[last[limited]] = False
+    flagged = limited[columns.terminals[last]].astype(np.float64)
+    against = "time limits, which are taken as truncations"
+    return found, [compared("terminal flags at the ends", against, flagged)] if len(flagged) else []
 
 
 def _ends(path: Path, columns: _Columns) -> tuple[NDArray[np.bool_], list[Check]]:

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.dataset import Progress, no_progress
-from benchmark.data.exchange.checks import ROUNDING, Check, common_checks, compared
+from benchmark.data.exchange.checks import Check, common_checks, compared
 from benchmark.data.exchange.hdf5 import action_column, check_lengths, column, flags, opened, row_count
 from benchmark.data.exchange.intake import Portion, as_dataset, assigned, columns_of
-from benchmark.data.exchange.motion import terminal_states
+from benchmark.data.exchange.motion import ROUNDING, time_limits
 from benchmark.data.exchange.safe_pickle import read_pickle
 from benchmark.errors import ConfigError, DataError
 from benchmark.families.family import Family, published_tasks
@@ -201,19 +201,10 @@ def _portion(family: Family, task: int, buffer: _Buffer) -> Portion:
     observations = np.empty((len(frames) + len(lengths), finals.shape[1]), np.float32)
     observations[frames] = columns["obs"]
     observations[frames[last] + 1] = finals
-    terminated = columns["terminals"][last] & ~_time_limit(family, lengths, finals)
+    terminated = columns["terminals"][last] & ~time_limits(family, lengths, finals)
     ready = columns_of(task, observations, columns["actions"], columns["rewards"], lengths, terminated)
     data = as_dataset(f"task {task}", ready)
     return Portion(ready, [*common_checks(family, data, columns["terminals"]), *_own_checks(buffer)])
-
-
-def _time_limit(
-    family: Family, lengths: NDArray[np.int64], finals: NDArray[np.floating]
-) -> NDArray[np.bool_]:
-    """Whether an episode (episode,) ended by the time limit: at the horizon, in a state that ends none."""
-    terminal = terminal_states(family, finals)
-    at_horizon = lengths >= family.horizon
-    return at_horizon if terminal is None else at_horizon & ~terminal
 
 
 def _own_checks(buffer: _Buffer) -> list[Check]:

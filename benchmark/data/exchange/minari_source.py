@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmark import families
 from benchmark.data import store
 from benchmark.data.exchange.hdf5 import LARGEST_ACTION
+from benchmark.data.exchange.intake import NAMESPACE
 from benchmark.errors import DataError
 from benchmark.families.family import Array, Family
 
@@ -62,7 +63,15 @@ class Source:
     def summary(self) -> dict[str, str]:
         """What its metadata say of its origin, as texts."""
         metadata = dict(self.storage.metadata)
-        names = ("algorithm_name", "author", "code_permalink", "content_hash", "licence", "env_spec")
+        names = (
+            "algorithm_name",
+            "author",
+            "code_permalink",
+            "content_hash",
+            "licence",
+            "env_spec",
+            "checks",
+        )
         return {name: str(metadata[name]) for name in names if metadata.get(name)}
 
     def episodes(self) -> Iterator[SourceEpisode]:
@@ -76,13 +85,24 @@ class Source:
             ) from error
 
 
+def _how_to_get(identity: str) -> str:
+    """What to do about a data set that is not here."""
+    origin, _, name = identity.partition("/")
+    if origin == NAMESPACE or not name:
+        return "Those that are here are listed by: data list"
+    standard = re.fullmatch(r"omrl/([^/]+)/([^/]+?)(-full)?-v\d+", identity)
+    if standard is None:
+        return f"Get it with: minari download {identity}"
+    family, tier, full = standard.groups()
+    size = " --size full" if full else ""
+    return f"Record it: python -m benchmark data record --family {family} --tier {tier}{size}"
+
+
 def open_source(identity: str) -> Source:
     """The data set; raises DataError where it is not here, damaged, or of a body that is not known."""
     folder = store.folder_of(identity) / "data"
     if not store.present(identity) or not folder.exists():
-        raise DataError(
-            f"there is no Minari data set {identity} ({folder}). Get it with: minari download {identity}"
-        )
+        raise DataError(f"there is no Minari data set {identity} ({folder}). {_how_to_get(identity)}")
     if (folder / store.SUMS).exists():
         store.verify_files(identity)
     try:

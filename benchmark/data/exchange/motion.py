@@ -20,6 +20,8 @@ CHEETAH_X, CHEETAH_VELOCITY = 17, 8
 """Places of the torso's x and of the root's velocity in an observation of the half-cheetah."""
 ANT_VELOCITY = 13
 """Place of the torso's velocity in an observation of the ant."""
+ROUNDING = float(np.finfo(np.float32).eps)
+"""Relative distance of neighbouring 32-bit numbers."""
 SLOPE_STEP = 1e-6
 """Metres per second between two speeds whose rewards are compared."""
 
@@ -36,6 +38,15 @@ def terminal_states(family: Family, observations: NDArray[np.floating]) -> NDArr
     seen = model.nq - hidden
     qpos = np.concatenate([np.zeros((len(exact), hidden)), exact[:, :seen]], axis=1)
     return body.terminated(State(qpos, exact[:, seen : seen + model.nv], np.zeros((len(exact), 3))))
+
+
+def time_limits(
+    family: Family, lengths: NDArray[np.int64], finals: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Whether an episode (episode,) ended by the time limit: at the horizon, in a state that ends none."""
+    terminal = terminal_states(family, finals)
+    at_horizon = lengths >= family.horizon
+    return at_horizon if terminal is None else at_horizon & ~terminal
 
 
 def _body(family: Family) -> BodyFamily:
@@ -67,6 +78,17 @@ def cheetah_positions(family: Family, observations: NDArray[np.floating], first:
     return np.asarray(exact[CHEETAH_X] + lag * exact[forward])
 
 
+def speed_tolerance(family: Family, before: Array, after: Array, velocities: NDArray[np.floating]) -> Array:
+    """Metres per second (row,) by which speeds between the root's x before and after a step may be off.
+
+    It is the rounding of 32-bit observations: the farther out, the coarser is a position. `velocities` (row,) are the
+    root's after the step.
+    """
+    farthest = np.maximum(np.abs(after), np.abs(before)) + sub_step(family) * np.abs(velocities)
+    speeds = np.abs(after - before) / family.control_step
+    return np.asarray(2 * ROUNDING * (farthest / family.control_step + speeds + 4))
+
+
 def mean_ends(velocities: NDArray[np.floating]) -> Array:
     """Means (step, ...) of velocities (step + 1, ...) at both ends of every step: an approximation."""
     exact = velocities.astype(np.float64)
@@ -88,20 +110,24 @@ def rewards_of_velocity(
 
 
 def corrected_by_rewards(
-    family: Family, parameters: Array, velocities: Array, actions: NDArray[np.floating], rewards: Array
-) -> Array:
+    family: Family, parameters: Array, velocities: Array, actions: NDArray[np.floating], rewards: Array,
+    tolerance: Array | float,
+) -> tuple[Array, Array]:  # fmt: skip
     """Velocities (row, 2) moved along the reward's slope to where the recorded rewards (row,) are met.
 
     For the half-cheetah that gives the speed to the precision of the recorded reward, for the ant the part along
-    the recorded task's heading; what the reward does not depend on stays as it is.
+    the recorded task's heading; what the reward does not depend on stays as it is. So do velocities whose rewards
+    are off by more than `tolerance` (row,): those are of something else. Second, by how much these are off, (row,),
+    zero for all others.
     """
     at = rewards_of_velocity(family, parameters, velocities, actions)
+    wrong = ~(np.abs(rewards - at) <= tolerance)
     shifts = SLOPE_STEP * np.eye(2)
     slopes = np.stack(
         [rewards_of_velocity(family, parameters, velocities + shift, actions) - at for shift in shifts], -1
     )
     slopes /= SLOPE_STEP
     steepness = np.square(slopes).sum(-1)
-    known = steepness > 0.5  # a reward's kink between the two speeds leaves less
+    known = (steepness > 0.5) & ~wrong  # a reward's kink between the two speeds leaves less
     steps = np.where(known, (rewards - at) / np.where(known, steepness, 1.0), 0.0)
-    return np.asarray(velocities + steps[:, None] * slopes)
+    return np.asarray(velocities + steps[:, None] * slopes), np.where(wrong, rewards - at, 0.0)

@@ -3,11 +3,11 @@
 The physics of the body is the same in all of them; what a task asks for is computed anew from the speed:
 
     half-cheetah   1. places in the infos, 2. speeds in the infos, 3. data of this project: places in the
-                   observations, then the recorded rewards, 4. Gymnasium's reward plus its control cost. All are
-                   exact to rounding.
+                   observations, finer by the recorded rewards where these fit, 4. Gymnasium's reward plus its
+                   control cost. All are exact to rounding.
     ant            1. speeds in the infos: exactly Gymnasium's reward, not quite the family's (`families/family.py`);
                    2. velocities at both ends of a step, an approximation, in data of this project corrected along
-                   the recorded heading by the rewards.
+                   the recorded heading by the rewards, where these fit.
 
 Episodes longer than the horizon are cut into pieces of it, truncated; what is left over shorter is kept. Where the
 family's episode would be over, a piece ends, terminated; steps taken in such states are left out. A piece of a
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.dataset import Progress, no_progress
-from benchmark.data.exchange.checks import Check, compared
+from benchmark.data.exchange.checks import OBSERVED_VELOCITIES, Check, compared
 from benchmark.data.exchange.intake import Portion, columns_of
 from benchmark.data.exchange.minari_source import (
     BODY_OF_FAMILY,
@@ -38,6 +38,7 @@ from benchmark.data.exchange.motion import (
     corrected_by_rewards,
     mean_ends,
     rewards_of_velocity,
+    speed_tolerance,
     sub_step,
     terminal_states,
 )
@@ -61,6 +62,19 @@ class Piece:
     """Where the velocities come from."""
     disagreement: Array
     """(step,), forward velocity minus the mean of the observed velocities at both ends of the step."""
+    reward_excess: Array
+    """(step,), recorded rewards minus those of the velocities, where they do not fit; zero where nothing is known."""
+
+
+@dataclass(frozen=True)
+class _Motion:
+    """How an episode's torso moved."""
+
+    route: str
+    velocities: Array
+    """(step, 2)"""
+    reward_excess: Array | None = None
+    """As in `Piece`; None: zero."""
 
 
 def check_fits(source: Source, family: Family, tasks: Sequence[int]) -> None:
@@ -132,6 +146,9 @@ def _checks(source: Source, pieces: Sequence[Piece]) -> list[Check]:
                 f"{source.id}: velocities from {route} are {np.median(np.abs(off)):.2f} m/s off those observed, in "
                 "the median. Its rewards or infos are not those of Gymnasium's environment."
             )
+    if source.family is not None:
+        excess = np.concatenate([piece.reward_excess for piece in pieces])
+        found.append(compared("recorded rewards", "the velocities observed, which count", excess))
     return found
 
 
@@ -157,7 +174,10 @@ def _ends_check(episode: SourceEpisode, over: NDArray[np.bool_]) -> Check:
 def pieces_of(source: Source, family: Family, episode: SourceEpisode, over: NDArray[np.bool_]) -> list[Piece]:
     """The episode in the family's observations, with velocities, cut at the family's horizon and where it is `over`."""
     cheetah = source.body == "half-cheetah"
-    route, velocities = (_cheetah_motion if cheetah else _ant_motion)(source, episode)
+    motion = (_cheetah_motion if cheetah else _ant_motion)(source, episode)
+    velocities, excess = motion.velocities, motion.reward_excess
+    if excess is None:
+        excess = np.zeros(len(velocities))
     place = CHEETAH_VELOCITY if cheetah else ANT_VELOCITY
     off = velocities[:, 0] - mean_ends(episode.observations[:, place])
     pieces = []
@@ -173,53 +193,54 @@ def pieces_of(source: Source, family: Family, episode: SourceEpisode, over: NDAr
         pieces.append(
             Piece(
                 seen.astype(np.float32), episode.actions[inside].astype(np.float32), velocities[inside],
-                bool(over[stop]), route, off[inside],
+                bool(over[stop]), motion.route, off[inside], excess[inside],
             )
         )  # fmt: skip
     return pieces
 
 
-def _cheetah_motion(source: Source, episode: SourceEpisode) -> tuple[str, Array]:
-    """Forward velocities (step, 2), and where they come from."""
+def _cheetah_motion(source: Source, episode: SourceEpisode) -> _Motion:
     if source.family is not None:
         return _own_cheetah_motion(source.family, episode)
     steps, dt = len(episode.rewards), 0.05
     qpos = info(episode, "qpos", steps + 1)
     places = qpos[:, 0] if qpos is not None and qpos.ndim == 2 else info(episode, "x_position", steps + 1)
     if places is not None:
-        return "places in the infos", _forward(np.diff(places) / dt)
+        return _Motion("places in the infos", _forward(np.diff(places) / dt))
     speeds = info(episode, "x_velocity", steps)
     if speeds is not None:
-        return "speeds in the infos", _forward(speeds)
+        return _Motion("speeds in the infos", _forward(speeds))
     cost = float(source.settings.get("ctrl_cost_weight", CONTROL_COSTS["half-cheetah"]))
     weight = float(source.settings.get("forward_reward_weight", 1.0))
     effort = np.square(episode.actions).sum(-1)
-    return "rewards", _forward((episode.rewards + cost * effort) / weight)
+    return _Motion("rewards", _forward((episode.rewards + cost * effort) / weight))
 
 
-def _own_cheetah_motion(family: Family, episode: SourceEpisode) -> tuple[str, Array]:
+def _own_cheetah_motion(family: Family, episode: SourceEpisode) -> _Motion:
     first = np.arange(len(episode.observations)) == 0
     places = cheetah_positions(family, episode.observations, first)
     velocities = _forward(np.diff(places) / family.control_step)
     if episode.task is None:
-        return "places in the observations", velocities
+        return _Motion("places in the observations", velocities)
     parameter = family.parameters[episode.task]
-    exact = corrected_by_rewards(family, parameter, velocities, episode.actions, episode.rewards)
-    return "places in the observations and rewards", exact
+    tolerance = speed_tolerance(family, places[:-1], places[1:], episode.observations[1:, CHEETAH_VELOCITY])
+    exact = corrected_by_rewards(family, parameter, velocities, episode.actions, episode.rewards, tolerance)
+    return _Motion("places in the observations and rewards", *exact)
 
 
-def _ant_motion(source: Source, episode: SourceEpisode) -> tuple[str, Array]:
-    """Velocities (step, 2) in the plane, and where they come from."""
+def _ant_motion(source: Source, episode: SourceEpisode) -> _Motion:
     steps = len(episode.rewards)
     along = [info(episode, name, steps) for name in ("x_velocity", "y_velocity")]
     if along[0] is not None and along[1] is not None:
-        return "speeds in the infos", np.stack([along[0], along[1]], -1)
+        return _Motion("speeds in the infos", np.stack([along[0], along[1]], -1))
     observed = mean_ends(episode.observations[:, ANT_VELOCITY : ANT_VELOCITY + 2])
     if source.family is None or episode.task is None:
-        return "velocities observed (approximate)", observed
-    parameter = source.family.parameters[episode.task]
-    corrected = corrected_by_rewards(source.family, parameter, observed, episode.actions, episode.rewards)
-    return "velocities observed, along the recorded heading by rewards (approximate)", corrected
+        return _Motion("velocities observed (approximate)", observed)
+    parameter, tolerance = source.family.parameters[episode.task], OBSERVED_VELOCITIES["ant-dir"].tolerance
+    corrected = corrected_by_rewards(
+        source.family, parameter, observed, episode.actions, episode.rewards, tolerance
+    )
+    return _Motion("velocities observed, along the recorded heading by rewards (approximate)", *corrected)
 
 
 def _forward(speeds: Array) -> Array:

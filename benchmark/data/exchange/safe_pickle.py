@@ -182,6 +182,8 @@ def _check_steps(content: bytes) -> None:
         if opcode.name in UNUSUAL:
             raise _Refused(f"the step {opcode.name}")
         if "PUT" in opcode.name or opcode.name == "MEMOIZE":
+            if argument is not None and int(argument) >= MOST_STEPS:  # a table up to there would be made
+                raise _Refused(f"the place {argument} of an object to remember")
             memo[len(memo) if argument is None else argument] = stack[-1]
         elif "GET" in opcode.name:
             stack.append(memo[argument])

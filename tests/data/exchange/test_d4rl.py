@@ -154,6 +154,55 @@ def test_without_next_observations_what_cannot_be_known_is_left_out(
     assert not np.isin(data.observations[ends][cut], data.observations[ends - 1][cut]).all()
 
 
+@pytest.mark.parametrize("following", [True, False])
+@pytest.mark.parametrize("timeouts", [True, False])
+def test_time_limits_stored_as_terminal_states_are_truncations(
+    path: Path, tmp_path: Path, cheetah: Family, following: bool, timeouts: bool
+) -> None:
+    columns = loaded(path)
+    columns["terminals"] = columns["timeouts"].copy()
+    columns["timeouts"][:] &= timeouts
+    if not following:
+        del columns["next_observations"]
+    data, checks = taken(cheetah, {1: write_hdf5(tmp_path / "limits.hdf5", columns)})
+    assert not data.terminated.any()
+    assert data.lengths.tolist() == [200 if following else 199] * 8
+    assert checks["rewards"].disagree == 0
+    if following:
+        assert checks["terminal flags"].disagree == 8
+    else:
+        at_ends = checks["terminal flags at the ends"]
+        assert (at_ends.checked, at_ends.disagree) == (8, 8)
+
+
+def test_falls_at_the_time_limit_are_terminal_where_the_state_says_so(
+    tmp_path: Path, falling: Family, falling_data: Dataset
+) -> None:
+    d4rl.write_task(falling, falling_data, 0, REFERENCES, tmp_path / "0.hdf5")
+    columns = loaded(tmp_path / "0.hdf5")
+    terminals = columns["terminals"].copy()
+    columns["timeouts"] |= terminals
+    columns["terminals"] |= columns["timeouts"]
+    data, _ = taken(falling, {0: write_hdf5(tmp_path / "both.hdf5", columns)}, "both")
+    assert data.terminated.sum() == terminals.sum() > 0
+    del columns["next_observations"]
+    data, checks = taken(falling, {0: write_hdf5(tmp_path / "unknown.hdf5", columns)}, "unknown")
+    assert not data.terminated.any()
+    assert checks["terminal flags at the ends"].disagree == columns["terminals"].sum()
+
+
+def test_rewards_are_not_held_against_states_that_were_made_up(
+    tmp_path: Path, falling: Family, falling_data: Dataset
+) -> None:
+    d4rl.write_task(falling, falling_data, 0, REFERENCES, tmp_path / "0.hdf5")
+    columns = loaded(tmp_path / "0.hdf5")
+    whole = taken(falling, {0: tmp_path / "0.hdf5"}, "whole")[1]["rewards"]
+    del columns["next_observations"]
+    rewards = taken(falling, {0: write_hdf5(tmp_path / "without.hdf5", columns)}, "without")[1]["rewards"]
+    assert whole.disagree == rewards.disagree == 0
+    assert whole.checked - rewards.checked == columns["terminals"].sum() + columns["timeouts"].sum()
+
+
 def test_without_timeouts_episodes_end_where_observations_do_not_go_on(
     path: Path, tmp_path: Path, cheetah: Family, cheetah_data: Dataset
 ) -> None:

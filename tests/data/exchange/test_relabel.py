@@ -120,6 +120,24 @@ def test_this_projects_half_cheetahs_become_other_tasks_nearly_exactly(origin: s
     assert np.array_equal(data.observations[: len(seen.tasks) * 201], seen.observations.reshape(-1, 20))
 
 
+@pytest.mark.parametrize("name", ["cheetah-vel", "ant-dir"])
+def test_recorded_rewards_of_something_else_bend_no_speed(name: str) -> None:
+    """The places observed count then, and the report says how many rewards they are at odds with."""
+    family = families.family(name)
+    seen = act_out(family, [3, 4], 200, seed=1)
+    honest = as_data(seen, f"omrl/{name}/made-up-v1")
+    store.write(family, honest, {"family": family.id})
+    wrong = replace(honest, id=f"omrl/{name}/odd-v1", rewards=honest.rewards + 2.0)
+    store.write(family, wrong, {"family": family.id})
+    data, checks = taken(f"omrl/{name}/odd-v1", family, [0], name="odd")
+    unbent, fine = taken(f"omrl/{name}/made-up-v1", family, [0], name="fine")
+    assert fine["recorded rewards"].disagree == 0
+    assert (checks["recorded rewards"].checked, checks["recorded rewards"].disagree) == (data.rows, data.rows)
+    assert checks["recorded rewards"].largest >= (2 if name == "cheetah-vel" else 1.5)
+    tolerance = 1e-4 if name == "cheetah-vel" else 1.5
+    assert np.abs(data.rewards - unbent.rewards).max() < tolerance
+
+
 def test_what_was_relabelled_can_be_relabelled_again(run: Recorded) -> None:
     """Its pieces do not begin with a reset, which their observations tell."""
     family = families.family("cheetah-vel")
@@ -246,8 +264,14 @@ ODD_WEIGHT = '{"id": "HalfCheetah-v5", "kwargs": {"ctrl_cost_weight": null}}'
 
 
 def test_damaged_and_missing_sources(run: Recorded, nothing_kept: Callable[[], None]) -> None:
-    with pytest.raises(DataError, match="minari download mujoco/halfcheetah/made-up-v0"):
-        open_source(GYMNASIUM)
+    for identity, advice in {
+        GYMNASIUM: f"minari download {GYMNASIUM}",
+        "omrl/ant-dir/expert-full-v1": "data record --family ant-dir --tier expert --size full",
+        "omrl/cheetah-dir/mixed-v1": "data record --family cheetah-dir --tier mixed$",
+        "imported/ant-dir/mine-v0": "data list",
+    }.items():
+        with pytest.raises(DataError, match=advice):
+            open_source(identity)
     folder = write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
     content, described = (folder / "main_data.hdf5").read_bytes(), (folder / "metadata.json").read_text()
     for kept in (0.0, 0.5, 0.9):

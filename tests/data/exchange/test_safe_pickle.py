@@ -110,13 +110,27 @@ DOUBLED_TUPLE, DOUBLED_LIST = b")" + 30 * b"q\x01h\x01\x86", 30 * b"(" + b"]" + 
         b"]2(" + DOUBLED_TUPLE + b"\x91.",
         b"(" + DOUBLED_TUPLE + b"\x91.",
         b"\x8f(" + DOUBLED_TUPLE + b"\x90.",
+        b"]r\xff\xff\xff\xff.",
+        b"]p4000000000\n.",
     ],
-    ids=["long", "deep", "setitems", "dict", "doubled", "pop", "dup", "frozenset", "set"],
+    ids=[
+        "long",
+        "deep",
+        "setitems",
+        "dict",
+        "doubled",
+        "pop",
+        "dup",
+        "frozenset",
+        "set",
+        "far place",
+        "far put",
+    ],
 )
 def test_what_would_kill_or_hang_python_is_refused_before_it_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    """Hashing such keys kills the process, or takes years."""
+    """Hashing such keys kills the process, or takes years; a place far away asks for a table of gigabytes."""
 
     def loaded(*_: object, **__: object) -> None:
         pytest.fail("it was loaded")

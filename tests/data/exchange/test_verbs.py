@@ -48,7 +48,7 @@ def test_an_import_reports_what_it_checked_and_is_listed(
         "disagree",
         "largest deviation",
         "Monte-Carlo returns",
-        "3,200",
+        "0 of 3,200 disagree",
         f"run --data {THEIRS}",
         "not data of",
     ):
@@ -140,8 +140,9 @@ def test_data_that_lack_a_task_of_the_split_are_refused(
     buffers: list[str], small_standard: Family, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert take(buffers[:2]) == 0
+    assert "no split has its train and test tasks among 0:" in capsys.readouterr().out
     assert cli.main([*RUN, "--out", str(tmp_path / "runs"), "--data", THEIRS]) == 2
-    assert f"{THEIRS} has no episodes of task 1" in capsys.readouterr().err
+    assert f"{THEIRS} has no episodes of task 1, only of 0. Choose a --split" in capsys.readouterr().err
 
 
 def test_export_and_import_again(
