@@ -1,5 +1,6 @@
 """Learning curves: one run's from its `metrics.csv`, all runs' in `leaderboard/curves/`."""
 
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -10,9 +11,11 @@ from benchmark.results.rows import KEY, TEXTS, refuse_non_numbers
 CURVE_KEY = [name for name in KEY if name not in ("steps", "online_steps")]
 POINTS = ["step", "unadapted_return", "adapted_return", "score"]
 REFERENCES = ["random_return", "blind_return", "expert_return"]
-SECONDS = "seconds"
-"""Wall-clock since the run began, evaluations included: a column of files with a run that has a `timing.csv`, empty
-at steps that were not timed."""
+SECONDS, MEMORY, DEVICE = "seconds", "peak_memory_mib", "device"
+TIMING = [SECONDS, MEMORY, DEVICE]
+"""Wall-clock since the run began, evaluations included; the process's peak memory by then; and where it was trained,
+`cpu` or `cuda`: columns of files with a run that has a `timing.csv`, empty at steps that were not timed."""
+PROCESSOR = "cpu"
 
 
 def run_curve(result: Path, rows: pd.DataFrame) -> pd.DataFrame:
@@ -36,15 +39,15 @@ def run_curve(result: Path, rows: pd.DataFrame) -> pd.DataFrame:
     same = (rows[[*KEY]] == first[[*KEY]]).all(axis=1)
     new = metrics.assign(**{name: first[name] for name in (*CURVE_KEY, "seed")})
     new = new.assign(**{name: rows.loc[same, name].mean() for name in REFERENCES})
-    return _with_seconds(new[[*CURVE_KEY, "seed", *POINTS, *REFERENCES]], result.with_name("timing.csv"))
+    return _with_timing(new[[*CURVE_KEY, "seed", *POINTS, *REFERENCES]], result.with_name("timing.csv"))
 
 
-def _with_seconds(curve: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The curve with the wall-clock of its steps, where the run has any."""
+def _with_timing(curve: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The curve with wall-clock and memory of its steps, and the device, where the run has any."""
     if not path.exists():
         return curve
     try:
-        timing = pd.read_csv(path)[["step", SECONDS]]
+        timing = pd.read_csv(path)[["step", SECONDS, MEMORY]]
     except pd.errors.EmptyDataError:  # a run shorter than the steps between two evaluations
         return curve
     except (OSError, ValueError, KeyError) as error:
@@ -53,8 +56,17 @@ def _with_seconds(curve: pd.DataFrame, path: Path) -> pd.DataFrame:
             "without its wall-clock."
         ) from error
     refuse_non_numbers(timing, path)
-    seconds = timing.drop_duplicates("step", keep="last").set_index("step")[SECONDS]
-    return curve.assign(**{SECONDS: curve["step"].map(seconds)})
+    timing = timing.drop_duplicates("step", keep="last").set_index("step")
+    timed = {name: curve["step"].map(timing[name]) for name in (SECONDS, MEMORY)}
+    return curve.assign(**timed, **{DEVICE: _device(path.with_name("config.toml"))})
+
+
+def _device(path: Path) -> str:
+    """Where the run of this configuration was trained; raises ResultError where it cannot be read."""
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("device", PROCESSOR))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} cannot be read: {error}") from error
 
 
 def with_curve(curves: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
@@ -64,6 +76,8 @@ def with_curve(curves: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
         if curves.loc[same, "step"].max() > new["step"].max():
             return curves
         new = pd.concat([curves[~same], new])
+        columns = [*CURVE_KEY, "seed", *POINTS, *REFERENCES, *TIMING]
+        new = new[[name for name in columns if name in new]]
     return new.sort_values([*CURVE_KEY, "seed", "step"], kind="stable")
 
 
@@ -71,10 +85,10 @@ def read_curves(path: Path) -> pd.DataFrame:
     """Read a file of curves; raises ResultError if it is not one."""
     try:
         frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False)
-        timed = [SECONDS] if SECONDS in frame else []
+        timed = [name for name in TIMING if name in frame]
         frame = frame[[*CURVE_KEY, "seed", *POINTS, *REFERENCES, *timed]]
-        if timed:
-            frame = frame.assign(**{SECONDS: pd.to_numeric(frame[SECONDS].replace("", None))})
+        numbers = [name for name in timed if name != DEVICE]
+        frame = frame.assign(**{name: pd.to_numeric(frame[name].replace("", None)) for name in numbers})
     except (OSError, ValueError, KeyError) as error:
         raise ResultError(f"{path} cannot be read as learning curves: {error}") from error
     refuse_non_numbers(frame[["seed", *POINTS, *REFERENCES]], path)

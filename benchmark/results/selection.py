@@ -14,6 +14,8 @@ from benchmark.results.tables import USUAL_CONTEXT_SIZE, context_label
 
 OF_A_METHOD = ("algorithm", "algorithm_version", "settings", "steps")
 """Columns of the key in which the two sides may differ."""
+MOST_LISTED = 8
+"""Results that a message names."""
 CONDITIONS = [name for name in KEY if name not in OF_A_METHOD]
 """Columns of the key in which they may not."""
 
@@ -145,7 +147,9 @@ def _labels(rows: pd.DataFrame) -> list[str]:
 
 
 def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(dict.fromkeys(str(value)[:40] for value in values))
+    found = list(dict.fromkeys(map(str, values)))
+    more = [f"{len(found) - MOST_LISTED} more"] if len(found) > MOST_LISTED else []
+    return ", ".join([*found[:MOST_LISTED], *more])
 
 
 def _pair(key: tuple[Any, ...], first: tuple[str, pd.DataFrame], second: tuple[str, pd.DataFrame]) -> Pair:

@@ -32,8 +32,23 @@ def test_curves_have_the_seconds_of_timed_runs_and_none_of_the_others(tmp_path: 
     assert seconds(tmp_path)[2:4] == [1.5, 3.25]
 
 
+def test_curves_have_peak_memory_and_the_device_too(tmp_path: Path) -> None:
+    first = write_timing(run(tmp_path / "first", ROW))
+    (first / "config.toml").write_text('device = "cuda"\n')
+    add(tmp_path / "board", first, write_timing(run(tmp_path / "second", replace(ROW, seed=1))))
+    (curves,) = read_board(tmp_path / "board").curves.values()
+    assert curves["device"].tolist() == ["cuda", "cuda", "cpu", "cpu"]
+    assert curves["peak_memory_mib"].tolist() == [100] * 4
+    (first / "config.toml").write_text("device =\n")
+    with pytest.raises(ResultError, match="config.toml cannot be read"):
+        add(tmp_path / "board", first)
+
+
 def test_a_last_step_between_two_evaluations_has_no_seconds(tmp_path: Path) -> None:
-    add(tmp_path / "board", write_timing(run(tmp_path / "run", ROW), "step,seconds\n5,1.5\n"))
+    add(
+        tmp_path / "board",
+        write_timing(run(tmp_path / "run", ROW), "step,seconds,peak_memory_mib\n5,1.5,100\n"),
+    )
     assert seconds(tmp_path)[0] == 1.5
     assert pd.isna(seconds(tmp_path)[1])
 
@@ -48,7 +63,7 @@ def test_a_run_shorter_than_its_first_evaluation_has_none(tmp_path: Path) -> Non
     [
         (lambda path: path.write_text("what\n1\n"), r"timing\.csv cannot be read as the run's timing"),
         (
-            lambda path: path.write_text("step,seconds\n5,soon\n"),
+            lambda path: path.write_text("step,seconds,peak_memory_mib\n5,soon,100\n"),
             "seconds holds something that is not a number",
         ),
         (lambda path: path.mkdir(), r"timing\.csv cannot be read"),

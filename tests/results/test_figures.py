@@ -206,6 +206,7 @@ def test_context_sources_are_points_and_the_missing_ones_are_named(tmp_path: Pat
         ["online", 400.0],
     ]
     assert remarks(table) == [
+        "macaw: of seed 0 alone",
         "macaw: no runs with context expert, medium, other",
         "no runs of pearl, multitask-awr, meta-bc",
     ]
@@ -225,8 +226,9 @@ def test_context_sizes_make_one_line_and_the_missing_ones_are_named(tmp_path: Pa
     table = own.context_size(read_board(path))
     lines = drawn(table)
     assert lines[["series", "x", "y", "seeds"]].to_numpy().tolist() == [
-        ["macaw", "64", -200.0, 1], ["macaw", "256", -90.0, 3],
+        ["macaw", "64", -200.0, 1], ["macaw", "256", -100.0, 1],
     ]  # fmt: skip
+    assert "macaw: of seed 0 alone" in remarks(table)
     assert "macaw: no runs with 128, 512, 1000 transitions" in remarks(table)
 
 
@@ -256,6 +258,16 @@ def test_wall_clock_is_drawn_of_timed_runs_alone(tmp_path: Path) -> None:
         ["macaw", "8", 50.0],
     ]
     assert remarks(table) == ["pearl: no timing", "no runs of multitask-awr, meta-bc"]
+
+
+def test_wall_clock_of_different_devices_is_never_one_line(tmp_path: Path) -> None:
+    folders = [timed(tmp_path / f"t{row.seed}", row, 4.0 - row.seed, 8.0) for row in SEEDS]
+    (folders[2] / "config.toml").write_text('device = "cuda"\n')
+    add(tmp_path / "board", *folders)
+    lines = drawn(own.score_over_time(read_board(tmp_path / "board")))
+    assert lines[["series", "x", "seeds"]].to_numpy().tolist() == [
+        ["macaw", "3.5", 2], ["macaw", "8", 2], ["macaw, cuda", "2", 1], ["macaw, cuda", "8", 1],
+    ]  # fmt: skip
 
 
 def test_figures_that_cannot_be_written_get_one_message(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from benchmark.results.board import Board
-from benchmark.results.curves import REFERENCES, SECONDS
+from benchmark.results.curves import DEVICE, PROCESSOR, REFERENCES, SECONDS
 from benchmark.results.figures.drawn import curve, gaps, mark, missing, point, points, remark, table_of
 from benchmark.results.figures.figure import Figure
 from benchmark.results.figures.paper import METHODS, ORDINARY, RETURN, STEPS, panels
@@ -13,6 +13,7 @@ from benchmark.results.figures.rows import (
     chosen,
     curve_rows,
     key_text,
+    of_common_seeds,
     result_rows,
     series_of,
     standard,
@@ -74,7 +75,9 @@ def context_size(board: Board) -> pd.DataFrame:
     rows = pd.concat([standard(rows, context_size=size) for size in CONTEXT_SIZES])
     for name in panels(rows):
         here, lacking = rows[rows["name"] == name], {}
-        for one in series_of(here, ("context_size",)):
+        for whole in series_of(here, ("context_size",)):
+            one, others = of_common_seeds(whole, "context_size")
+            parts += [remark(name, text) for text in others]
             sizes = one.rows.groupby("context_size")
             parts += [point(name, Series(one.label, one.algorithm, part), size) for size, part in sizes]
             absent = [str(size) for size in CONTEXT_SIZES if size not in sizes.groups]
@@ -91,7 +94,9 @@ def context_source(board: Board) -> pd.DataFrame:
     rows, parts = result_rows(board), []
     for name in panels(rows):
         here, lacking = pd.concat([_from_source(rows, name, source) for source in CONTEXT_SOURCES]), {}
-        for one in series_of(here, ("context", "context_size")):
+        for whole in series_of(here, ("context", "context_size")):
+            one, others = of_common_seeds(whole, "context")
+            parts += [remark(name, text) for text in others]
             sources = dict(list(one.rows.groupby("context")))
             for source in filter(sources.__contains__, CONTEXT_SOURCES):
                 series = Series(one.label, one.algorithm, sources[source])
@@ -114,12 +119,17 @@ def _from_source(rows: pd.DataFrame, name: str, source: str) -> pd.DataFrame:
 
 
 def score_over_time(board: Board) -> pd.DataFrame:
-    """Score over the wall-clock of the runs that were timed."""
+    """Score over the wall-clock of the runs that were timed; labels say of what was not trained on the processor."""
     curves, parts = standard(curve_rows(board)), []
     curves = curves if SECONDS in curves else curves.assign(**{SECONDS: float("nan")})
+    curves = curves if DEVICE in curves else curves.assign(**{DEVICE: PROCESSOR})
+    devices = curves[DEVICE].fillna("").replace("", PROCESSOR)
     for name in panels(curves):
         here = curves[curves["name"] == name]
-        parts += [curve(name, one, "score", x=SECONDS) for one in series_of(here)]
+        for device, rows in here.groupby(devices):
+            for one in series_of(rows):
+                label = one.label if device == PROCESSOR else f"{one.label}, {device}"
+                parts.append(curve(name, Series(label, one.algorithm, one.rows), "score", x=SECONDS))
         parts += missing(name, here, METHODS)
     return table_of(parts)
 

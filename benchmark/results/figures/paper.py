@@ -19,6 +19,7 @@ from benchmark.results.figures.rows import (
     Series,
     chosen,
     curve_rows,
+    of_common_seeds,
     result_rows,
     series_of,
     standard,
@@ -88,10 +89,14 @@ def figure_5_left(board: Board) -> pd.DataFrame:
 
 def _points(series: Series, column: str, xs: Mapping[str, object]) -> list[pd.DataFrame]:
     """A point for each of the column's values that the series has, at its place."""
-    parts = dict(list(series.rows.groupby(column)))
+    one, others = of_common_seeds(series, column)
+    parts = dict(list(one.rows.groupby(column)))
     return [
-        point(ABLATED, Series(series.label, series.algorithm, parts[value]), x)
-        for value, x in xs.items() if value in parts
+        *(remark(ABLATED, text) for text in others),
+        *(
+            point(ABLATED, Series(one.label, one.algorithm, parts[value]), x)
+            for value, x in xs.items() if value in parts
+        ),
     ]  # fmt: skip
 
 

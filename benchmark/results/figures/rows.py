@@ -108,6 +108,19 @@ def series_of(rows: pd.DataFrame, x: Collection[str] = (), label: str | None = N
     return sorted(found, key=lambda one: (one.algorithm, one.label))
 
 
+def of_common_seeds(series: Series, column: str) -> tuple[Series, list[str]]:
+    """The series with only those seeds that have all its values of a column, and a remark where others are left out.
+
+    Points of different seeds would differ by these too, not only by what is drawn. Where no seed has all, it stays.
+    """
+    values = series.rows.groupby("seed")[column].nunique()
+    kept = values.index[values == series.rows[column].nunique()]
+    if len(kept) in (0, len(values)):
+        return series, []
+    common = Series(series.label, series.algorithm, series.rows[series.rows["seed"].isin(kept)])
+    return common, [f"{series.label}: of seed {', '.join(map(str, kept))} alone"]
+
+
 def _shown(column: str, value: object, of_method: pd.DataFrame) -> str:
     """A value of the key as a label says it; nothing for settings that all series of the method have."""
     if column != "settings":
