@@ -137,7 +137,7 @@ def _trained_longer(family: Family) -> str:
     agents = (
         "one agent, which saw each" if recipe.shares == 1 else f"{recipe.shares} agents, which saw each task"
     )
-    return f"Some tasks were trained apart from the others and much longer, by {agents} in its frame"
+    return f"Some tasks were trained apart from the others and longer, by {agents} in its frame"
 
 
 def _the_lowest(known: catalog.Entry, shares: dict[int, float], reached: list[float]) -> str:
