@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.console import console, progress_bar
-from benchmark.errors import BenchmarkError, InUseError, RunError
+from benchmark.errors import BenchmarkError, InUseError, ResultError, RunError
 
 if TYPE_CHECKING:
     from benchmark.sweep.plan import PlannedRun
@@ -23,7 +23,6 @@ def sweep(options: argparse.Namespace) -> None:
     """Do all runs of an experiment file that are not finished; fails in the end if any is not."""
     from benchmark.interruption import Interrupted
     from benchmark.sweep.plan import read_experiment
-    from benchmark.sweep.standing import standing
 
     file = Path(options.file)
     out = Path(options.out) if options.out else Path("runs") / file.stem
@@ -31,12 +30,14 @@ def sweep(options: argparse.Namespace) -> None:
     if options.list:
         _print_standings(out, runs)
         return
-    todo = [run for run in runs if standing(run).state != "finished"]
-    errors: dict[str, BenchmarkError | None] = {
+    unfinished, errors = _look_through(runs)
+    finished = len(runs) - len(unfinished) - len(errors)
+    errors |= {
         run.name: InUseError(f"another process works in {run.folder}: it is left alone.")
-        for run in _busy(todo)
+        for run in _busy(unfinished)
     }
-    ending = _work(runs, [run for run in todo if run.name not in errors], out, options)
+    todo = [run for run in unfinished if run.name not in errors]
+    ending = _work(runs, todo, finished, out, options)
     errors |= ending.errors
     if not ending.signal:
         unreadable = _print_summary(out, runs)
@@ -53,6 +54,29 @@ def sweep(options: argparse.Namespace) -> None:
             + "\n".join(failed)
             + "\nThe same command goes on with those that are not finished."
         )
+
+
+def _look_through(runs: "list[PlannedRun]") -> "tuple[list[PlannedRun], dict[str, BenchmarkError | None]]":
+    """The runs that are not finished, and those whose results cannot be read, with the reason.
+
+    Raises RunError, which names them all, where something else lies in the folders of runs.
+    """
+    from benchmark.sweep.standing import standing
+
+    refused: list[str] = []
+    unfinished: list[PlannedRun] = []
+    unreadable: dict[str, BenchmarkError | None] = {}
+    for run in runs:
+        try:
+            if standing(run).state != "finished":
+                unfinished.append(run)
+        except ResultError as error:
+            unreadable[run.name] = error
+        except RunError as error:
+            refused.append(f"{run.name}: {error}")
+    if refused:
+        raise RunError("\n".join(refused))
+    return unfinished, unreadable
 
 
 def _busy(runs: "list[PlannedRun]") -> "list[PlannedRun]":
@@ -90,15 +114,18 @@ def _prepare_data(runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:
 
 
 def _work(
-    runs: "list[PlannedRun]", todo: "list[PlannedRun]", out: Path, options: argparse.Namespace
+    runs: "list[PlannedRun]", todo: "list[PlannedRun]", finished: int, out: Path, options: argparse.Namespace
 ) -> "Ending":
-    """Do these runs in workers, under one progress display of all runs, as far as their data can be had."""
+    """Do the runs `todo` in workers, as far as their data can be had.
+
+    One progress display is of all runs, of which so many are `finished` already.
+    """
     from benchmark.sweep.work import job
     from benchmark.workers import Ending, start_workers, work_off
 
     if not todo:
         return Ending({}, None)
-    skipped, told = len(runs) - len(todo), set[str]()
+    told = set[str]()
     with start_workers(out, options.workers, options.ray) as workers:
         without_data: Errors = _prepare_data(todo)
 
@@ -109,7 +136,7 @@ def _work(
                 word = "finished" if errors[name] is None else "NOT finished"
                 progress.console.print(f"{word}: {name}", highlight=False, markup=False, soft_wrap=True)
             failed = sum(error is not None for error in errors.values())
-            done = skipped + len(errors) - failed
+            done = finished + len(errors) - failed
             text = f"{done} of {len(runs)} runs" + (f", {failed} failed" if failed else "")
             progress.update(bar, completed=sum(_reached(run) for run in runs), description=text)
 

@@ -43,8 +43,8 @@ class Outcome:
 def standing(run: PlannedRun) -> Standing:
     """How far the run is.
 
-    Raises RunError where another run lies in its folder, or one that is longer than asked for, or what lies there
-    cannot be read.
+    Raises RunError where another run lies in its folder, or one that is longer than asked for, or it cannot be read
+    whose run lies there; ResultError where it is this run, but its result cannot be read.
     """
     stored = _stored(run.folder)
     if stored is None:
@@ -76,7 +76,7 @@ def reached(run: PlannedRun) -> int:
 
 
 def outcome(run: PlannedRun) -> Outcome:
-    """What a finished run reached; raises RunError where its files cannot be read."""
+    """What a finished run reached; raises ResultError where its rows cannot be read."""
     rows = _rows(run.folder / "result.csv")
     first, own = run.config.contexts[0], rows["settings"] == rows["settings"].iloc[0]
     rows = rows[own & (rows["context"] == first.source) & (rows["context_size"] == first.size)]
@@ -135,4 +135,4 @@ def _rows(path: Path) -> pd.DataFrame:
     try:
         return read_rows(path)
     except ResultError as error:
-        raise RunError(f"{error} Delete {path}: the same command makes it again.") from error
+        raise ResultError(f"{error} Delete {path}: the same command makes it again.") from error

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import threading
 import time
@@ -81,6 +82,32 @@ def test_other_runs_in_a_folder_are_refused_before_anything_starts(
     assert not output.out
     assert output.err.startswith("error: ")
     assert re.search(message, output.err)
+
+
+def test_all_folders_that_hold_other_runs_are_named(
+    undisturbed: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment.write_text(EXPERIMENT.replace("steps = 210", "steps = 200"))
+    assert main(["sweep", str(experiment), "--out", str(undisturbed)]) == 2
+    refused = capsys.readouterr().err
+    for folder in FOLDERS:
+        assert f"{folder}: {undisturbed / folder} has already done 210 steps" in refused
+
+
+def test_a_damaged_result_stops_no_other_run(
+    undisturbed: Path, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, (damaged, other) = tmp_path / "out", FOLDERS
+    shutil.copytree(undisturbed / damaged, out / damaged)
+    result = out / damaged / "result.csv"
+    result.write_text("half a")
+    assert main(["sweep", str(experiment), "--out", str(out), "--workers", "1"]) == 2
+    output = capsys.readouterr()
+    assert f"finished: {other}" in output.out
+    assert_same(out, undisturbed, [other])
+    assert "1 of 2 runs is not finished; the others are." in output.err
+    assert re.search(f"{damaged}: {result} has the columns .* Delete {result}: the same command", output.err)
+    assert result.read_text() == "half a"
 
 
 def test_a_killed_worker_is_replaced(undisturbed: Path, experiment: Path, tmp_path: Path) -> None:
