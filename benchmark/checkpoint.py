@@ -17,6 +17,9 @@ import torch
 from benchmark.errors import CheckpointError, RunError
 from benchmark.files import sha256_of_file, write_atomically, write_text
 
+GO_ON = "`run --resume`, or the same `sweep`, goes on"
+"""How a run that was begun by either is gone on with."""
+
 
 @dataclass(frozen=True)
 class Checkpoints:
@@ -50,7 +53,7 @@ class Checkpoints:
         except (OSError, RuntimeError) as error:
             raise RunError(
                 f"the checkpoint of step {step} cannot be written to {self.folder}: {error}. {self.what_stays()} "
-                "Free some space, then go on with --resume."
+                f"Free some space; then {GO_ON}."
             ) from error
         for old in self.folder.glob("step-*.pt"):
             if old != path:

@@ -50,9 +50,10 @@ def sweep(options: argparse.Namespace) -> None:
         raise Interrupted(ending.signal, "\n".join([stays, *(one for one in failed if one not in stopped)]))
     if failed:
         raise RunError(
-            f"{len(failed)} of {len(runs)} runs {'is' if len(failed) == 1 else 'are'} not finished; the others are.\n"
+            f"{len(failed)} of {len(runs)} runs {'is' if len(failed) == 1 else 'are'} not finished"
+            + ("; the others are.\n" if len(failed) < len(runs) else ".\n")
             + "\n".join(failed)
-            + "\nThe same command goes on with those that are not finished."
+            + "\nOnce these reasons are gone, the same command goes on with what is not finished."
         )
 
 
@@ -185,20 +186,22 @@ def _print_summary(out: Path, runs: "list[PlannedRun]") -> dict[str, BenchmarkEr
         f"{'score':>8}{'adapted':>10}{'minutes':>9}{'MiB':>7}  run in {out}", highlight=False, markup=False
     )
     unreadable: dict[str, BenchmarkError] = {}
+    finished = 0
     for run in runs:
         cells = ["-"] * 4
         try:
             if standing(run).state == "finished":
                 one = outcome(run)
+                finished += 1
                 values = (one.score, one.adapted_return, one.seconds / 60, one.peak_memory_mib)
                 cells = [f"{value:.1f}" if math.isfinite(value) else "-" for value in values]
         except BenchmarkError as error:
             unreadable[run.name] = error
         line = "".join(cell.rjust(width) for cell, width in zip(cells, (8, 10, 9, 7), strict=True))
         console.print(f"{line}  {run.name}", highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"put them on the leaderboard: python -m benchmark leaderboard --add {out}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    if finished:
+        console.print(
+            f"put what is finished on the leaderboard: python -m benchmark leaderboard --add {out}",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
     return unreadable

@@ -76,9 +76,9 @@ class RunConfig:
             torch.Generator(device)
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".")
             raise ConfigError(
-                f"device '{self.device}' cannot be used here: {reason} Try --device cpu."
+                f"device '{self.device}' cannot be used here: {reason}. Choose another device, such as cpu."
             ) from error
         return device
 

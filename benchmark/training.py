@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmark import calls, families
 from benchmark.algorithm import Algorithm, AlgorithmConfig, FamilyDescription
-from benchmark.checkpoint import Checkpoints, not_finite
+from benchmark.checkpoint import GO_ON, Checkpoints, not_finite
 from benchmark.data.catalog import references
 from benchmark.data.dataset import Dataset
 from benchmark.data.references import References
@@ -209,9 +209,8 @@ class Run:
             def end_if_asked(leave: Callable[[], None] = lambda: None) -> None:
                 if received or asked_to_stop():
                     leave()
-                    stays = f"at step {self.step}; {self.folder} holds its checkpoint."
-                    advice = "Go on with the same command and --resume."
-                    raise Interrupted((received or [signal.SIGTERM])[0], f"{stays} {advice}")
+                    stays = f"at step {self.step}; {self.folder} holds its checkpoint, from which {GO_ON}."
+                    raise Interrupted((received or [signal.SIGTERM])[0], stays)
 
             while self.step < self.config.steps:
                 self._one_step()
@@ -290,7 +289,8 @@ class Run:
                 write_text(self.folder / name, buffer.getvalue())
         except OSError as error:
             raise RunError(
-                f"{self.folder} cannot be written: {error}. The last checkpoint stays; free some space, then --resume."
+                f"{self.folder} cannot be written: {error}. {self.checkpoints.what_stays()} Free some space; then "
+                f"{GO_ON}."
             ) from error
 
     def score(self, evaluation: Evaluation, settings: AlgorithmConfig) -> list[ResultRow]:
@@ -330,6 +330,6 @@ class Run:
             write_table(self.folder / "result.csv", self.earlier.behind(frame))
         except OSError as error:
             raise RunError(
-                f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space, then --resume."
+                f"{self.folder / 'result.csv'} cannot be written: {error}. Free some space; then {GO_ON}."
             ) from error
         return frame

@@ -151,6 +151,18 @@ def test_seeds_differ(whole: Callable[[Open], Run], tiny_data: Open, tmp_path: P
     assert not torch.equal(flat(run.algorithm.state())[0], flat(whole(tiny_data).algorithm.state())[0])
 
 
+def test_a_full_disk_says_how_runs_and_sweeps_go_on(tiny_data: Open, tmp_path: Path) -> None:
+    run = start(tmp_path, tiny_data)
+    advice = "Free some space; then `run --resume`, or the same `sweep`, goes on"
+    for name in ("metrics.csv", "result.csv"):
+        (tmp_path / name).mkdir()  # cannot be replaced by a file
+    with pytest.raises(RunError, match=f"cannot be written.*There is no earlier checkpoint. {advice}"):
+        run._write_curves()
+    run.step = run.config.steps
+    with pytest.raises(RunError, match=f"result.csv cannot be written.*{advice}"):
+        run.finish(lambda: None)
+
+
 def test_a_run_is_never_overwritten(tiny_data: Open, tmp_path: Path) -> None:
     start(tmp_path, tiny_data).train()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -163,11 +163,14 @@ def test_a_full_disk_is_reported_and_nothing_is_lost(
 
     options = (str(experiment), "--out", str(out), "--workers", "2")
     with driver(*options, preexec_fn=fill_the_disk) as process:
-        _, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=240)
     assert process.returncode == 2
-    assert "1 of 1 runs is not finished" in errors
+    assert "1 of 1 runs is not finished.\n" in errors, "there are no others"
     assert f"{FOLDERS[0]}: the checkpoint of step 50 cannot be written to" in errors
+    assert "Free some space; then `run --resume`, or the same `sweep`, goes on." in errors
+    assert "Once these reasons are gone, the same command goes on with what is not finished." in errors
     assert "Traceback" not in errors
+    assert "leaderboard" not in output, "no run is finished"
     assert main(["sweep", *options]) == 0
     assert_same(out, undisturbed, FOLDERS[:1])
 
@@ -203,6 +206,7 @@ def test_failing_runs_do_not_stop_the_others(
     output = capsys.readouterr()
     assert "NOT finished: point-robot/broken/seed-0" in output.out
     assert "2 of 4 runs are not finished; the others are." in output.err
+    assert f"leaderboard --add {out}" in output.out
     assert "point-robot/broken/seed-0: state/sums/loss is not finite at step 5" in output.err
     assert "point-robot/meta-bc/seed-0: " in output.err
     assert_same(out, undisturbed)
