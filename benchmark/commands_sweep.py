@@ -12,6 +12,7 @@ from benchmark.errors import BenchmarkError, InUseError, ResultError, RunError
 
 if TYPE_CHECKING:
     from benchmark.sweep.plan import PlannedRun
+    from benchmark.sweep.standing import Outcome
     from benchmark.workers import Ending
 
 GRACE = 30.0
@@ -38,10 +39,10 @@ def sweep(options: argparse.Namespace) -> None:
     }
     todo = [run for run in unfinished if run.name not in errors]
     ending = _work(runs, todo, finished, out, options)
-    errors |= ending.errors
+    ends = {run.name: _end(run) for run in runs}
+    errors = _in_the_end({**errors, **ending.errors}, ends)
     if not ending.signal:
-        unreadable = _print_summary(out, runs)
-        errors |= {name: error for name, error in unreadable.items() if not errors.get(name)}
+        _print_summary(out, ends)
     failed = [f"{run.name}: {errors[run.name]}" for run in runs if errors.get(run.name)]
     if ending.signal:
         steps = sum(_reached(run) for run in runs)
@@ -175,33 +176,46 @@ def _print_standings(out: Path, runs: "list[PlannedRun]") -> None:
         raise RunError("\n".join(refused))
 
 
-def _print_summary(out: Path, runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:
-    """A line per run; what it took is the time of its training and the peak memory of its process.
-
-    Returns the runs whose files cannot be read, and why.
-    """
+def _end(run: "PlannedRun") -> "Outcome | BenchmarkError | None":
+    """What a finished run reached, the error where its files cannot be read; None where it is not finished."""
     from benchmark.sweep.standing import outcome, standing
+
+    try:
+        return outcome(run) if standing(run).state == "finished" else None
+    except BenchmarkError as error:
+        return error
+
+
+def _in_the_end(
+    errors: Errors, ends: "Mapping[str, Outcome | BenchmarkError | None]"
+) -> dict[str, BenchmarkError | None]:
+    """The errors of runs, those of unreadable files among them; none where another process finished the run."""
+    unreadable = {name: end for name, end in ends.items() if isinstance(end, BenchmarkError)}
+    finished = {name for name, end in ends.items() if end} - unreadable.keys()
+    told = {
+        name: error
+        for name, error in errors.items()
+        if error and not (name in finished and isinstance(error, InUseError))
+    }
+    return {**unreadable, **told}
+
+
+def _print_summary(out: Path, ends: "Mapping[str, Outcome | BenchmarkError | None]") -> None:
+    """A line per run; what it took is the time of its training and the peak memory of its process."""
+    from benchmark.sweep.standing import Outcome
 
     console.print(
         f"{'score':>8}{'adapted':>10}{'minutes':>9}{'MiB':>7}  run in {out}", highlight=False, markup=False
     )
-    unreadable: dict[str, BenchmarkError] = {}
-    finished = 0
-    for run in runs:
+    for name, one in ends.items():
         cells = ["-"] * 4
-        try:
-            if standing(run).state == "finished":
-                one = outcome(run)
-                finished += 1
-                values = (one.score, one.adapted_return, one.seconds / 60, one.peak_memory_mib)
-                cells = [f"{value:.1f}" if math.isfinite(value) else "-" for value in values]
-        except BenchmarkError as error:
-            unreadable[run.name] = error
+        if isinstance(one, Outcome):
+            values = (one.score, one.adapted_return, one.seconds / 60, one.peak_memory_mib)
+            cells = [f"{value:.1f}" if math.isfinite(value) else "-" for value in values]
         line = "".join(cell.rjust(width) for cell, width in zip(cells, (8, 10, 9, 7), strict=True))
-        console.print(f"{line}  {run.name}", highlight=False, markup=False, soft_wrap=True)
-    if finished:
+        console.print(f"{line}  {name}", highlight=False, markup=False, soft_wrap=True)
+    if any(isinstance(one, Outcome) for one in ends.values()):
         console.print(
             f"put what is finished on the leaderboard: python -m benchmark leaderboard --add {out}",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
-    return unreadable

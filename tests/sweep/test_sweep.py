@@ -14,7 +14,7 @@ import pytest
 
 from benchmark import commands_sweep
 from benchmark.cli import main
-from benchmark.errors import RunError
+from benchmark.errors import InUseError, RunError
 from benchmark.interruption import Interrupted
 from benchmark.locks import claimed
 from benchmark.sweep import work
@@ -216,9 +216,14 @@ def test_two_sweeps_of_one_folder_share_the_work(undisturbed: Path, experiment: 
     out = tmp_path / "out"
     options = (str(experiment), "--out", str(out), "--workers", "1")
     with driver(*options) as first, driver(*options) as second:
-        ended = [one.communicate(timeout=240)[1] for one in (first, second)]
-    for process, errors in zip((first, second), ended, strict=True):
-        assert process.returncode == 0 or "another process works in" in errors, errors
+        ended = [one.communicate(timeout=240) for one in (first, second)]
+    statuses = [one.returncode for one in (first, second)]
+    assert 0 in statuses, "the one that ends last finds all runs finished"
+    for status, (output, errors) in zip(statuses, ended, strict=True):
+        left = re.findall(r"^(\S+): another process works in", errors, re.MULTILINE)
+        assert status == (2 if left else 0), errors
+        for folder in left:
+            assert f"      -  {folder}" in output, "no run has a score and is said not to be finished"
     assert main(["sweep", *options]) == 0
     assert_same(out, undisturbed)
 
@@ -231,6 +236,19 @@ def test_a_run_that_another_process_works_on_is_left_alone(
         assert main(["sweep", str(experiment), "--out", str(tmp_path / "out")]) == 2
     assert f"{FOLDERS[0]}: another process works in" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("config.toml"))
+
+
+def test_a_run_that_another_process_has_finished_meanwhile_is_finished(
+    undisturbed: Path, experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = FOLDERS
+    in_use = InUseError("another process works in it")
+    for errors, status in (({one: in_use}, 0), ({one: in_use, other: RunError("no memory")}, 2)):
+        monkeypatch.setattr(commands_sweep, "_work", lambda *arguments, errors=errors: Ending(errors, None))
+        assert main(["sweep", str(experiment), "--out", str(undisturbed)]) == status
+        said = capsys.readouterr().err
+        assert "another process" not in said
+        assert ("no memory" in said) == (status == 2)
 
 
 def test_workers_of_a_machine_record_missing_data_one_after_another(
