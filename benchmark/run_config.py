@@ -17,6 +17,8 @@ from benchmark.families.stepping import cores
 from benchmark.protocol import PROTOCOL_VERSION, ContextChoice
 
 Protocol = Literal["standard", "online-finetune"]
+LARGEST_SEED = 2**63 - 1
+"""What tables of results take: whole numbers of 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class RunConfig:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("evaluate_every", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too small: it takes {least} or more.")
+        if self.seed > LARGEST_SEED:
+            raise ConfigError(f"seed = {self.seed} is too large: it takes {LARGEST_SEED} or less.")
         if self.protocol not in get_args(Protocol):
             raise UnknownNameError("protocol", self.protocol, get_args(Protocol))
         family = families.family(self.family)

@@ -217,6 +217,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
         ({"split": "standrad"}, UnknownNameError, "Did you mean 'standard'"),
         ({"steps": 0}, ConfigError, "steps = 0 is too small"),
         ({"seed": -1}, ConfigError, "seed = -1 is too small"),
+        ({"seed": 2**63}, ConfigError, f"seed = {2**63} is too large: it takes {2**63 - 1} or less"),
         ({"threads": 0}, ConfigError, "threads = 0"),
         ({"device": "tpu9"}, ConfigError, "device 'tpu9' cannot be used here"),
     ],

@@ -127,6 +127,7 @@ def test_the_folder_says_what_is_unusual(tmp_path: Path, lines: str, name: str) 
         (ONE.replace("[0]", "[]"), "seeds is an empty list"),
         (ONE.replace("[0]", "[0, 0]"), "seeds holds 0 twice"),
         (ONE.replace("[0]", '"0"'), "seeds takes a whole number, not '0'"),
+        (ONE.replace("[0]", f"[0, {2**63}]"), f"number 1: seed = {2**63} is too large"),
         (ONE.replace("seeds = [0]", ""), "there is no seeds; say seeds ="),
         (ONE + ONE, "numbers 1 and 2 both ask for the run cheetah-vel/macaw/seed-0. Take it out of one"),
         (f"{ONE}{ONE}steps = 9", "numbers 1 and 2: different runs would share the folder .* another name"),
