@@ -94,7 +94,8 @@ def _busy(runs: "list[PlannedRun]") -> "list[PlannedRun]":
 def _prepare_data(runs: "list[PlannedRun]") -> dict[str, BenchmarkError]:
     """Record what is missing, once, before workers ask for it; the runs whose data cannot be had, and why."""
     from benchmark.commands import standard_opener
-    from benchmark.sweep.work import opener, tiers
+    from benchmark.sweep.plan import tiers
+    from benchmark.sweep.work import opener
 
     opened: dict[tuple[str, ...], BenchmarkError | None] = {}
     missing: dict[str, BenchmarkError] = {}

@@ -40,7 +40,7 @@ class RunConfig:
     seed: int = 0
     """Seed of training."""
     device: str = "cpu"
-    """Where the tensors are."""
+    """Where the tensors are; of torch's form, such as cuda:1, but it need not be of this machine."""
     threads: int = field(default_factory=cores)
     """Threads of torch on the CPU; part of the configuration, because sums round differently with another."""
     evaluate_every: int = 500
@@ -58,6 +58,10 @@ class RunConfig:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too small: it takes {least} or more.")
         if self.seed > LARGEST_SEED:
             raise ConfigError(f"seed = {self.seed} is too large: it takes {LARGEST_SEED} or less.")
+        try:
+            torch.device(self.device)
+        except RuntimeError as error:
+            raise self._without_device(error) from error
         if self.protocol not in get_args(Protocol):
             raise UnknownNameError("protocol", self.protocol, get_args(Protocol))
         family = families.family(self.family)
@@ -74,17 +78,20 @@ class RunConfig:
         return self.protocol == "online-finetune"
 
     def torch_device(self) -> torch.device:
-        """The device; raises ConfigError if there is none of that name here."""
+        """The device; raises ConfigError if it is not of this machine."""
         try:
             device = torch.device(self.device)
             torch.Generator(device)
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise ConfigError(
-                f"device '{self.device}' cannot be used here: {reason}. Choose another device, such as cpu."
-            ) from error
+            raise self._without_device(error) from error
         return device
+
+    def _without_device(self, error: Exception) -> ConfigError:
+        reason = str(error).splitlines()[0].rstrip(".")
+        return ConfigError(
+            f"device '{self.device}' cannot be used here: {reason}. Choose another device, such as cpu."
+        )
 
     def identity(self) -> dict[str, Any]:
         """What two runs must share to be the same run, apart from their length."""

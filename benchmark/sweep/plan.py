@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmark import families
 from benchmark.algorithm import Algorithm, AlgorithmConfig
-from benchmark.data.dataset import dataset_id
+from benchmark.data.dataset import TIERS, dataset_id
 from benchmark.errors import BenchmarkError, ConfigError, UnknownNameError
 from benchmark.protocol import ContextChoice
 from benchmark.registry import build_config, find_algorithm
@@ -142,8 +142,19 @@ def _run(
     steps = {"steps": family.meta_steps} | dict(common)
     config = RunConfig(**(named | steps | {"family": family.name, "threads": 1, "settings": set_here}))
     dataset_id(family, config.tier, config.size)  # an unknown tier or size is refused before anything starts
+    if "data" in chosen:
+        from benchmark.data.exchange.intake import check_choice  # Minari, which few experiments need, is slow
+
+        check_choice(family, chosen["data"], config.size, tiers(config))
     name = "/".join([*variant, family.name, kind.name, f"seed-{config.seed}"])
     return PlannedRun(name, out / name, config, chosen.get("data"), entry, kind, settings)
+
+
+def tiers(config: RunConfig) -> list[str]:
+    """The tiers of data that a run opens."""
+    sources = [choice.source for choice in config.contexts if choice.source != "online"]
+    further = {"random"} if config.online or "random" in config.settings.values() else set()
+    return sorted({config.tier, *further, *(source if source in TIERS else "mixed" for source in sources)})
 
 
 def _variant(table: Mapping[str, Any], shown: Mapping[str, Any], defaults: AlgorithmConfig) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark import families
 from benchmark.data import cache as flat_cache
 from benchmark.data import catalog
-from benchmark.data.dataset import TIERS, Dataset
+from benchmark.data.dataset import Dataset
 from benchmark.data.exchange.intake import imported_opener
 from benchmark.data.open import open_dataset
 from benchmark.locks import claimed
@@ -44,13 +44,6 @@ def opener(config: RunConfig, data: str | None) -> OpenData:
     if data:
         return imported_opener(families.family(config.family), data, config.size)
     return partial(_opened, config.family, config.size)
-
-
-def tiers(config: RunConfig) -> list[str]:
-    """The tiers of data that a run opens."""
-    sources = [choice.source for choice in config.contexts if choice.source != "online"]
-    further = {"random"} if config.online or "random" in config.settings.values() else set()
-    return sorted({config.tier, *further, *(source if source in TIERS else "mixed" for source in sources)})
 
 
 @cache

@@ -6,8 +6,7 @@ import pytest
 
 from benchmark.errors import ConfigError
 from benchmark.protocol import ContextChoice
-from benchmark.sweep.plan import PlannedRun, read_experiment
-from benchmark.sweep.work import tiers
+from benchmark.sweep.plan import PlannedRun, read_experiment, tiers
 
 PROJECT = Path(__file__).parents[2]
 ONE = '[[runs]]\nalgorithm = "macaw"\nfamily = "cheetah-vel"\nseeds = [0]\n'
@@ -132,6 +131,12 @@ def test_the_folder_says_what_is_unusual(tmp_path: Path, lines: str, name: str) 
         (ONE + ONE, "numbers 1 and 2 both ask for the run cheetah-vel/macaw/seed-0. Take it out of one"),
         (f"{ONE}{ONE}steps = 9", "numbers 1 and 2: different runs would share the folder .* another name"),
         (f'{ONE}{ONE}name = "again"', "numbers 1 and 2 ask for the same run twice, as cheetah-vel/.* and as again/"),
+        (f'{ONE}device = ["cpu", "cudaa"]', "number 1: device 'cudaa' cannot be used here: Expected one of cpu, cuda"),
+        (f'{ONE}device = "cuda:first"', "device 'cuda:first' cannot be used here"),
+        (f'{ONE}data = "omrl/cheetah-vel/mixed-v1"', "data 'omrl/cheetah-vel/mixed-v1' is not imported data"),
+        (f'{ONE}data = "imported/cheetah-dir/x-v0"', "x-v0 is data of cheetah-dir-v1, not of cheetah-vel-v1"),
+        (f'{ONE}data = "imported/cheetah-vel/x-v0"\nsize = "full"', "x-v0 is of one size: leave size away"),
+        (f'{ONE}data = "imported/cheetah-vel/x-v0"\ncontexts = ["expert"]', "x-v0 has no tier 'expert'"),
         (f'{ONE}data = "imported/cheetah-vel/{"x" * 150}-v0"', "too long. Give these runs a short name"),
     ],
 )  # fmt: skip
@@ -140,6 +145,11 @@ def test_mistakes_are_named_with_file_and_table(tmp_path: Path, text: str, messa
         planned(tmp_path, text)
     assert "experiment.toml" in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_devices_and_data_need_not_be_here_when_runs_are_planned(tmp_path: Path) -> None:
+    (run,) = planned(tmp_path, f'{ONE}device = "cuda:3"\ndata = "imported/cheetah-vel/x-v0"\n')
+    assert (run.config.device, run.data) == ("cuda:3", "imported/cheetah-vel/x-v0")
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "experiments").glob("*.toml")), ids=lambda path: path.stem)

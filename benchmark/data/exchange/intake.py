@@ -18,6 +18,7 @@ import numpy as np
 from minari.dataset.minari_storage import MinariStorage
 from numpy.typing import NDArray
 
+from benchmark import families
 from benchmark.data import cache, store
 from benchmark.data.dataset import COLUMNS, Dataset
 from benchmark.data.exchange.checks import Check, joined
@@ -171,23 +172,48 @@ def _describe(
     }
 
 
+def check_choice(family: Family, identity: str, size: str = "small", tiers: Sequence[str] = ()) -> None:
+    """Whether imported data of that identity can stand in for the family's of that size and those tiers.
+
+    They need not be here. Raises ConfigError where the identity is not one of imported data, or they have no such size
+    or tier; DataError where they are of another family.
+    """
+    named = re.fullmatch(rf"{NAMESPACE}/({'|'.join(FAMILIES)})/{NAME}-v0", identity)
+    if not named:
+        raise ConfigError(
+            f"data '{identity}' is not imported data: their names are {NAMESPACE}/<family>/<name>-v0, as data list "
+            "shows them. Data of the standard are chosen by tier and size."
+        )
+    if named[1] != family.name:
+        raise _of_another(families.family(named[1]).id, family, identity)
+    if size != "small":
+        raise ConfigError(
+            f"{identity} is of one size: leave size away, which chooses among the standard's data."
+        )
+    for tier in tiers:
+        if tier != "mixed":
+            raise ConfigError(
+                f"{identity} has no tier '{tier}': imported data stand in for 'mixed' alone, also as contexts. "
+                "Leave tier away, and choose contexts among mixed, early, middle, late, other, online."
+            )
+
+
+def _of_another(made_for: str, family: Family, identity: str) -> DataError:
+    return DataError(f"{identity} is data of {made_for}, not of {family.id}; choose the family accordingly.")
+
+
 def open_imported(family: Family, identity: str) -> Dataset:
     """Imported data of a family, memory-mapped from the cache, which is made anew from Minari where it is gone.
 
-    Raises ConfigError where the identity is not one of imported data; DataError where they are not here, damaged,
-    or of another family.
+    Raises the errors of `check_choice`; DataError where the data are not here, or damaged.
     """
-    if not re.fullmatch(rf"{NAMESPACE}/({'|'.join(FAMILIES)})/{NAME}-v0", identity):
-        raise ConfigError(
-            f"--data '{identity}' is not imported data: their names are {NAMESPACE}/<family>/<name>-v0, as data list "
-            "shows them. Data of the standard are chosen by --tier and --size."
-        )
+    check_choice(family, identity)
     if not store.present(identity):
         here = ", ".join(imported()) or "none"
         raise DataError(f"{identity} is not here. Imported data sets: {here}.")
     made_for, content_hash = _identified(identity)
     if made_for != family.id:
-        raise DataError(f"{identity} is data of {made_for}, not of {family.id}; give --family accordingly.")
+        raise _of_another(made_for, family, identity)
     if not cache.present(content_hash):
         cache.write(store.ingest(identity))
     return cache.load(identity, content_hash)
@@ -195,18 +221,11 @@ def open_imported(family: Family, identity: str) -> Dataset:
 
 def imported_opener(family: Family, identity: str, size: str = "small") -> Callable[[str], Dataset]:
     """Gives imported data in place of the family's tier `mixed`; ConfigError for the other tiers and sizes."""
-    if size != "small":
-        raise ConfigError(
-            f"{identity} is of one size: leave --size away, which chooses among the standard's data."
-        )
+    check_choice(family, identity, size)
     dataset = open_imported(family, identity)
 
     def open_data(tier: str) -> Dataset:
-        if tier != "mixed":
-            raise ConfigError(
-                f"{identity} has no tier '{tier}': imported data stand in for 'mixed' alone, also as contexts. "
-                "Leave --tier away, and choose --contexts among mixed, early, middle, late, other, online."
-            )
+        check_choice(family, identity, size, [tier])
         return dataset
 
     return open_data

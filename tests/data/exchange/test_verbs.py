@@ -119,7 +119,7 @@ def test_a_run_on_imported_data_is_not_resumed_on_the_standard(
             "has no tier 'expert': imported data stand in for 'mixed' alone",
         ),
         (["--data", THEIRS, "--contexts", "mixed", "random"], "has no tier 'random'"),
-        (["--data", THEIRS, "--size", "full"], "is of one size: leave --size away"),
+        (["--data", THEIRS, "--size", "full"], "is of one size: leave size away"),
         (["--data", "imported/cheetah-dir/thers-v0"], f"is not here. Imported data sets: {THEIRS}"),
         (["--data", "omrl/cheetah-dir/mixed-v1"], "is not imported data"),
         (["--data", "imported/cheetah-dir"], "is not imported data"),
