@@ -75,10 +75,15 @@ def _wait_for(folder: Path, deadline: float) -> int:
 
 
 def _open(path: Path) -> int:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # its last holder has just removed the empty folder
-            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # its last holder has just removed the empty folder
+                return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise RunError(
+            f"the folder {path.parent} cannot be written: {error}. Choose another --out."
+        ) from error
 
 
 def _locked(descriptor: int) -> bool:

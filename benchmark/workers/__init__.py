@@ -7,13 +7,14 @@
 Training behaviour (`data collect`) and sweeps of runs are both done with it.
 """
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, RunError
 from benchmark.families.stepping import cores
 from benchmark.interruption import noticed_signals
 
@@ -54,7 +55,8 @@ class Workers(Protocol):
 def start_workers(folder: Path, processes: int | None = None, ray: str | None = None) -> Workers:
     """That many processes of this machine (default: one per core), or the Ray cluster at an address.
 
-    `folder` is where the jobs' files lie. Raises ConfigError for fewer than one process, and where there is no cluster.
+    `folder` is where the jobs' files lie. Raises ConfigError for fewer than one process, and where there is no cluster;
+    RunError where `folder` cannot be written, which is found here once and not by every job.
     """
     if ray is not None:
         from benchmark.workers.cluster import Cluster
@@ -62,7 +64,17 @@ def start_workers(folder: Path, processes: int | None = None, ray: str | None = 
         return Cluster(ray, folder)
     from benchmark.workers.processes import Processes
 
-    return Processes(cores() if processes is None else processes)
+    workers = Processes(cores() if processes is None else processes)
+    _try_to_write(folder)
+    return workers
+
+
+def _try_to_write(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise RunError(f"the folder {folder} cannot be written: {error}. Choose another --out.") from error
 
 
 @dataclass(frozen=True)

@@ -314,3 +314,16 @@ def test_wrong_numbers_of_workers_are_refused_before_data_are_recorded(
     monkeypatch.setattr(commands_sweep, "_prepare_data", lambda runs: pytest.fail("data are asked for"))
     assert main(["sweep", str(experiment), "--out", str(tmp_path / "out"), "--workers", "0"]) == 2
     assert "the number of processes is 0" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_one_message_before_anything_starts(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands_sweep, "_prepare_data", lambda runs: pytest.fail("data are asked for"))
+    out = tmp_path / "out"
+    out.symlink_to(tmp_path / "gone")
+    assert main(["sweep", str(experiment), "--out", str(out)]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith(f"error: the folder {out} cannot be written: ")
+    assert output.err.endswith("Choose another --out.\n")
+    assert not output.out
