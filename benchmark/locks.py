@@ -69,7 +69,7 @@ def _wait_for(folder: Path, deadline: float) -> int:
             time.sleep(LOOK_EVERY)
     except OSError as error:
         raise RunError(
-            f"the folder {folder} cannot be written: it cannot be locked ({error}). Choose another --out, on a "
+            f"the folder {folder} cannot be written: it cannot be locked ({error}). Choose another one, on a "
             "file system that has locks."
         ) from error
 
@@ -82,7 +82,7 @@ def _open(path: Path) -> int:
                 return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise RunError(
-            f"the folder {path.parent} cannot be written: {error}. Choose another --out."
+            f"the folder {path.parent} cannot be written: {error}. Make it writable, or choose another one."
         ) from error
 
 

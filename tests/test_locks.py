@@ -61,7 +61,9 @@ def test_what_a_killed_process_was_writing_goes(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named_without_a_word_of_locks(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused = pytest.raises(RunError, match=r"file/run cannot be written: .*Choose another --out\.$")
+    refused = pytest.raises(
+        RunError, match=r"file/run cannot be written: .*Make it writable, or choose another one\.$"
+    )
     with refused, claimed(tmp_path / "file" / "run"):
         pytest.fail("locked")
 

@@ -120,6 +120,20 @@ def test_hashes_that_others_write_meanwhile_stay(
     }
 
 
+def test_measuring_anew_loses_no_hash_that_others_write_meanwhile(
+    with_full: catalog.Entry, small_standard: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = standardise.measure_references
+
+    def slowly(*rest: Any) -> Any:
+        catalog.add_hash(small_standard, with_full.made_with, "full", "random", FULL)
+        return measure(*rest)
+
+    monkeypatch.setattr(standardise, "measure_references", slowly)
+    entry = standardise.measure(small_standard.name, episodes=1)
+    assert entry == catalog.entry(small_standard) == with_full.with_hash("full", "random", FULL)
+
+
 def test_hashes_of_what_was_measured_anew_meanwhile_are_not_written(small_standard: Family) -> None:
     before = catalog.entry(small_standard)
     catalog.write_entry(small_standard, replace(before, snapshot_returns="0" * 64, hashes={}))

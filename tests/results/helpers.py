@@ -72,3 +72,13 @@ def board(folder: Path, *rows: ResultRow) -> Path:
     """A leaderboard folder with a run for each of the rows."""
     add(folder / "board", *(run(folder / f"run-{number}", row) for number, row in enumerate(rows)))
     return folder / "board"
+
+
+def drawn(table: pd.DataFrame, kind: str = "line", panel: str = "cheetah-vel") -> pd.DataFrame:
+    """The rows of this kind in a panel of a figure's table."""
+    return table[(table["kind"] == kind) & (table["panel"] == panel)]
+
+
+def remarks(table: pd.DataFrame, panel: str = "cheetah-vel") -> list[str]:
+    """What a panel says is missing."""
+    return drawn(table, "missing", panel)["series"].tolist()

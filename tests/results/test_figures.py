@@ -13,16 +13,8 @@ from benchmark.files import LEADERBOARD
 from benchmark.results.board import read_board
 from benchmark.results.figures import aggregate, own, paper, regenerate, table_1
 from benchmark.results.figures.drawn import as_read
-from benchmark.results.rows import ResultRow, table_text
-from tests.results.helpers import REACH, ROW, SEEDS, SOLVED, add, board, run, write_metrics
-
-
-def drawn(table: pd.DataFrame, kind: str = "line", panel: str = "cheetah-vel") -> pd.DataFrame:
-    return table[(table["kind"] == kind) & (table["panel"] == panel)]
-
-
-def remarks(table: pd.DataFrame, panel: str = "cheetah-vel") -> list[str]:
-    return drawn(table, "missing", panel)["series"].tolist()
+from benchmark.results.rows import table_text
+from tests.results.helpers import REACH, ROW, SEEDS, SOLVED, add, board, drawn, remarks, run, write_metrics
 
 
 def test_committed_figures_show_the_committed_results() -> None:
@@ -237,37 +229,6 @@ def test_profiles_fall_where_the_scores_are(tmp_path: Path) -> None:
     lines = drawn(aggregate.performance_profiles(read_board(board(tmp_path, *rows)))).set_index("x")
     assert [lines.loc[x, "y"] for x in ("28", "30", "50", "70")] == pytest.approx([1, 2 / 3, 1 / 3, 0])
     assert lines.loc["40", "low"] < 2 / 3 < lines.loc["40", "high"]
-
-
-def timed(folder: Path, row: ResultRow, *seconds: float) -> Path:
-    run(folder, row)
-    pd.DataFrame({"step": [5, 10], "seconds": seconds, "peak_memory_mib": 1}).to_csv(folder / "timing.csv")
-    return folder
-
-
-def test_wall_clock_is_drawn_of_timed_runs_alone(tmp_path: Path) -> None:
-    untimed = [run(tmp_path / f"u{row.seed}", replace(row, algorithm="pearl")) for row in SEEDS]
-    add(
-        tmp_path / "board",
-        *(timed(tmp_path / f"t{row.seed}", row, 4.0 + row.seed, 8.0) for row in SEEDS),
-        *untimed,
-    )
-    table = own.score_over_time(read_board(tmp_path / "board"))
-    assert drawn(table)[["series", "x", "y"]].to_numpy().tolist() == [
-        ["macaw", "5", 50.0],
-        ["macaw", "8", 50.0],
-    ]
-    assert remarks(table) == ["pearl: no timing", "no runs of multitask-awr, meta-bc"]
-
-
-def test_wall_clock_of_different_devices_is_never_one_line(tmp_path: Path) -> None:
-    folders = [timed(tmp_path / f"t{row.seed}", row, 4.0 - row.seed, 8.0) for row in SEEDS]
-    (folders[2] / "config.toml").write_text('device = "cuda"\n')
-    add(tmp_path / "board", *folders)
-    lines = drawn(own.score_over_time(read_board(tmp_path / "board")))
-    assert lines[["series", "x", "seeds"]].to_numpy().tolist() == [
-        ["macaw", "3.5", 2], ["macaw", "8", 2], ["macaw, cuda", "2", 1], ["macaw, cuda", "8", 1],
-    ]  # fmt: skip
 
 
 def test_figures_that_cannot_be_written_get_one_message(tmp_path: Path) -> None:

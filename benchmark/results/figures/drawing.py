@@ -240,7 +240,7 @@ def _marks(axis: Axes, part: pd.DataFrame, places: Mapping[str, int], colours: M
             xytext=(0, -1.5 if under[number] else 1), textcoords="offset points",
             ha="right" if right else "left", va="top" if under[number] else "bottom", fontsize=SMALL, color=colour,
             path_effects=[withStroke(linewidth=1.5, foreground="white")], in_layout=False,
-            zorder=1.5,  # below the curves, which a halo would break
+            zorder=1.5 if reference else 3,  # a name may lie below the curves, which its halo would break; a number not
         )  # fmt: skip
     for _, row in part[(part["x"] != "") & (part["kind"] == "published")].iterrows():
         axis.plot(places[row["x"]], row["y"], color=colours[row["algorithm"]], **AT_A_PLACE)
