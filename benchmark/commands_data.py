@@ -274,9 +274,11 @@ def _print_taken(dataset: "Dataset", checks: "list[Check]") -> None:
     """What was taken in, and what of it could be checked."""
     lines, width = ["what was checked"], max((len(one.what) for one in checks), default=0)
     for one in checks:
-        found = f"{one.disagree:,} of {one.checked:,} disagree" if one.checked else "-"
-        size = f"; largest deviation {one.largest:.3g}, tolerance {one.tolerance:.3g}" if one.checked else ""
-        lines.append(f"    {one.what:{width}}  {found}, against {one.against}{size}")
+        found = one.against  # why it could not be
+        if one.checked:
+            found = f"{one.disagree:,} of {one.checked:,} disagree, against {one.against}; largest deviation "
+            found += f"{one.largest:.3g}, tolerance {one.tolerance:.3g}"
+        lines.append(f"    {one.what:{width}}  {found}")
     lines += [
         f"{dataset.id}: {dataset.rows:,} transitions in {dataset.episodes:,} episodes, not data of the standard",
         f"content sha256 {dataset.content_hash}",

@@ -14,6 +14,7 @@ from rich.console import Console
 from benchmark import cli, commands, commands_data, console
 from benchmark.data import cache, store
 from benchmark.data.dataset import Dataset
+from benchmark.data.exchange.checks import Check
 from benchmark.families.family import Family
 from tests.data.exchange.writers import act_out, cheetah_buffers, write_gymnasium, write_macaw
 
@@ -57,6 +58,18 @@ def test_an_import_reports_what_it_checked_and_is_listed(
     shown = capsys.readouterr().out
     assert "imported/cheetah-dir/theirs-v0  imported, not the standard's" in shown
     assert "omrl/cheetah-dir/mixed-v1" in shown
+
+
+def test_what_could_not_be_checked_says_why_and_nothing_else(
+    cheetah_data: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = [Check("rewards", "not checkable: no place is seen"), Check("lengths", "200 steps", 3, 1, 5.0)]
+    commands_data._print_taken(cheetah_data, checks)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == [
+        "    rewards  not checkable: no place is seen",
+        "    lengths  1 of 3 disagree, against 200 steps; largest deviation 5, tolerance 0",
+    ]
 
 
 KILLED = """
