@@ -10,7 +10,7 @@ import pickle
 import warnings
 from collections.abc import Callable
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import mujoco
@@ -58,6 +58,21 @@ def _compiled(name: str) -> mujoco.MjModel:
     return _kind(name)().model
 
 
+def _touching(data: mujoco.MjData, thing: int) -> bool:
+    """Whether both of the gripper's pads press on this geometry.
+
+    Meta-World's `touching_object`, without a Python object for each contact: where it grasps, these took a quarter of the time.
+    """
+    pairs = data.contact.geom
+    of_thing = (pairs == thing).any(axis=1)
+
+    def force(pad: str) -> float:
+        touching = of_thing & (pairs == data.geom(pad).id).any(axis=1)
+        return float(sum(data.efc_force[data.contact.efc_address[touching]]))
+
+    return force("leftpad_geom") > 0 and force("rightpad_geom") > 0
+
+
 class Model:
     """The compiled model of a class, shared by its arenas, as it was before any reset."""
 
@@ -84,6 +99,7 @@ class Model:
         environment.__init__()
         del environment._initialize_simulation
         environment.max_path_length = ENDLESS
+        environment.touching_object = partial(_touching, environment.data)
         return environment
 
     def task(self, vector: Array) -> Task:

@@ -18,7 +18,7 @@ from metaworld.types import Task
 from benchmark import families
 from benchmark.errors import RunError, SimulatorVersionError, UnknownNameError
 from benchmark.families import ml45
-from benchmark.families.metaworld_arena import PLACES, Arena, Model
+from benchmark.families.metaworld_arena import PLACES, Arena, Model, acting_quietly
 from benchmark.families.metaworld_environment import MetaWorldEnvironment
 from benchmark.families.metaworld_simulation import MetaWorldSimulation, RemoteCrew
 from benchmark.families.ml45 import CLASSES, GOALS, MetaWorld45, goal_vectors
@@ -103,6 +103,24 @@ def test_a_stranger_with_metaworld_alone_sees_the_same(task: int) -> None:
         assert info["success"] == bool(expected_info["success"])
         assert not (terminated or truncated)
         assert not observation[36:].any()
+
+
+def test_touching_is_metaworlds_own() -> None:
+    """All along an expert's episode in which it grasps an object, for every geometry."""
+    task = CLASSES.index("pick-place-v3")
+    arena, act = Arena(Model(CLASSES[task])), FAMILY.script(task)
+    environment = arena._environment
+    seen = arena.start(FAMILY.goal_vector(task, 0)).astype(np.float64)
+    found = set()
+    with acting_quietly():
+        for _ in range(120):
+            seen[-3:] = arena.target
+            seen = arena.step(np.clip(act(seen), -1, 1))[0].astype(np.float64)
+            for thing in range(environment.model.ngeom):
+                expected = SawyerXYZEnv.touching_object(environment, thing)
+                assert environment.touching_object(thing) == expected
+                found.add(bool(expected))
+    assert found == {False, True}
 
 
 def openness(data: mujoco.MjData) -> float:
