@@ -61,7 +61,8 @@ def _compiled(name: str) -> mujoco.MjModel:
 def _touching(data: mujoco.MjData, thing: int) -> bool:
     """Whether both of the gripper's pads press on this geometry.
 
-    Meta-World's `touching_object`, without a Python object for each contact: where it grasps, these took a quarter of the time.
+    Meta-World's `touching_object` without a Python object for each contact: where it grasps, these took a quarter of
+    the time.
     """
     pairs = data.contact.geom
     of_thing = (pairs == thing).any(axis=1)
