@@ -315,6 +315,18 @@ def test_rows_rounded_otherwise_stand_in_only_where_a_method_has_no_others(tmp_p
     assert remarks(table, "ant-dir") == ["no runs of macaw, multitask-awr, meta-bc"]
 
 
+def test_a_line_is_rounded_in_one_way_along_its_points(tmp_path: Path) -> None:
+    """Rounded rows of 64 transitions take the other sizes' rounded rows with them, but not where there are none."""
+    plain = replace(ROW, algorithm="pearl")
+    rounded = replace(plain, settings="products=bfloat16", adapted_return=-50.0)
+    few = replace(rounded, context_size=64, adapted_return=-60.0)
+    table = own.context_size(read_board(board(tmp_path, plain, rounded, few)))
+    assert set(drawn(table)["series"]) == {"pearl, products=bfloat16"}
+    assert sorted(drawn(table)["y"]) == [-60.0, -50.0]
+    apart = own.context_size(read_board(board(tmp_path / "apart", plain, few)))
+    assert set(drawn(apart)["series"]) == {"pearl", "pearl, products=bfloat16"}
+
+
 def test_methods_may_be_called_what_they_like(tmp_path: Path) -> None:
     path = board(tmp_path, *(replace(row, algorithm="2026") for row in SEEDS))
     assert set(drawn(own.learning_curves(read_board(path)))["series"]) == {"2026"}

@@ -1,5 +1,7 @@
 """Figures of our own: learning curves, what adaptation gains, contexts of all sizes and sources, and wall-clock."""
 
+from typing import Any
+
 import pandas as pd
 
 from benchmark.results.board import Board
@@ -10,6 +12,7 @@ from benchmark.results.figures.paper import METHODS, ORDINARY, RETURN, STEPS, pa
 from benchmark.results.figures.rows import (
     STANDARD,
     Series,
+    along,
     chosen,
     curve_rows,
     key_text,
@@ -72,7 +75,7 @@ def adaptation_gain(board: Board) -> pd.DataFrame:
 def context_size(board: Board) -> pd.DataFrame:
     """Return against the number of transitions of context."""
     rows, parts = result_rows(board), []
-    rows = pd.concat([standard(rows, context_size=size) for size in CONTEXT_SIZES])
+    rows = along(rows, [{"context_size": size} for size in CONTEXT_SIZES])
     for name in panels(rows):
         here, lacking = rows[rows["name"] == name], {}
         for whole in series_of(here, ("context_size",)):
@@ -93,7 +96,7 @@ def context_source(board: Board) -> pd.DataFrame:
     """Score with contexts of the usual size from every source; what an agent gathers itself is whole episodes."""
     rows, parts = result_rows(board), []
     for name in panels(rows):
-        here, lacking = pd.concat([_from_source(rows, name, source) for source in CONTEXT_SOURCES]), {}
+        here, lacking = along(rows, [_from_source(rows, name, source) for source in CONTEXT_SOURCES]), {}
         for whole in series_of(here, ("context", "context_size")):
             one, others = of_common_seeds(whole, "context")
             parts += [remark(name, text) for text in others]
@@ -109,13 +112,13 @@ def context_source(board: Board) -> pd.DataFrame:
     return table_of(parts)
 
 
-def _from_source(rows: pd.DataFrame, name: str, source: str) -> pd.DataFrame:
-    """Rows of contexts of the usual size; of what an agent gathers itself, of the fewest episodes that have it."""
+def _from_source(rows: pd.DataFrame, name: str, source: str) -> dict[str, Any]:
+    """Contexts of the usual size; of what an agent gathers itself, the fewest episodes that have it."""
     size = STANDARD["context_size"]
     if source == "online":
         gathered = chosen(rows, name=name, context=source)["context_size"]
         size = gathered[gathered >= size].min()
-    return standard(rows, name=name, context=source, context_size=size)
+    return {"name": name, "context": source, "context_size": size}
 
 
 def score_over_time(board: Board) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from benchmark.results.figures.figure import Figure
 from benchmark.results.figures.rows import (
     STANDARD,
     Series,
+    along,
     chosen,
     curve_rows,
     of_common_seeds,
@@ -117,7 +118,7 @@ def figure_5_right(board: Board) -> pd.DataFrame:
     rows, parts = result_rows(board), []
     numbers = published()[published()["figure"] == "figure-5-right"]
     tasks = {split: len(family(ABLATED).split(split).train) for split in SPLITS}
-    here = pd.concat([standard(rows, name=ABLATED, split=split) for split in SPLITS])
+    here = along(rows, [{"name": ABLATED, "split": split} for split in SPLITS])
     here = here[here["algorithm"].isin(SPARSE_METHODS)]
     for one in series_of(here, ("split",)):
         parts += _points(one, "split", tasks)

@@ -81,6 +81,25 @@ def standard(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
     return found[found["steps"] == versions["steps"].transform("max")]
 
 
+def along(rows: pd.DataFrame, points: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows under standard conditions but for each of these in turn: those of a line and its points.
+
+    Where a method's `ROUNDED` rows stand in at a point, they are taken at all, if they are there: points of one line
+    shall not differ by that too.
+    """
+    there = list(points)
+    usual = pd.concat([standard(rows, **point) for point in there])
+    rounded = pd.concat([standard(rows, **{**point, "settings": ROUNDED}) for point in there])
+    columns = sorted({name for point in there for name in point})
+    parts = []
+    for (family, algorithm), own in usual.groupby(["family", "algorithm"], sort=False):
+        alike = chosen(rounded, family=family, algorithm=algorithm)
+        covered = {tuple(point) for point in alike[columns].to_numpy()}
+        needed = {tuple(point) for point in own[columns].to_numpy()}
+        parts.append(alike if own["settings"].nunique() > 1 and needed <= covered else own)
+    return pd.concat(parts) if parts else usual
+
+
 def key_columns(rows: pd.DataFrame) -> list[str]:
     """The columns of the key these rows have."""
     return [name for name in KEY if name in rows]
