@@ -138,9 +138,8 @@ def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Lo
     lines = list(part[part["kind"].isin(["line", "un-adapted"])].groupby(["kind", "series"], sort=False))
     for number, ((kind, series), rows) in enumerate(lines):
         xs = [places[x] for x in rows["x"]] if places else rows["x"].astype(float)
-        room = (
-            (0.25 if figure.joined else 0.5) if places else 0.0
-        )  # beside each other, that none hides another
+        # beside each other, that none hides another
+        room = (0.25 if figure.joined else 0.5) if places else 0.0
         shift = room * ((number + 0.5) / len(lines) - 0.5)
         _line(axis, [x + shift for x in xs], rows, kind == "line", looked[0][str(series)], figure)
     _marks(axis, part, places, looked[1])

@@ -84,8 +84,8 @@ def standard(rows: pd.DataFrame, **conditions: Any) -> pd.DataFrame:
 def along(rows: pd.DataFrame, points: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows under standard conditions but for each of these in turn: those of a line and its points.
 
-    Where a method's `ROUNDED` rows stand in at a point, they are taken at all, if they are there: points of one line
-    shall not differ by that too.
+    Where a method's `ROUNDED` rows stand in at one point, they are taken at every point, if each has them: points of
+    one line shall not differ by that too.
     """
     there = list(points)
     usual = pd.concat([standard(rows, **point) for point in there])
