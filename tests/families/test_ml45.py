@@ -4,6 +4,7 @@ import hashlib
 import pickle
 from collections.abc import Sequence
 from importlib import metadata
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -18,7 +19,7 @@ from metaworld.types import Task
 from benchmark import families
 from benchmark.errors import RunError, SimulatorVersionError, UnknownNameError
 from benchmark.families import ml45
-from benchmark.families.metaworld_arena import PLACES, Arena, Model, acting_quietly
+from benchmark.families.metaworld_arena import PLACES, Arena, Model, _touching, acting_quietly
 from benchmark.families.metaworld_environment import MetaWorldEnvironment
 from benchmark.families.metaworld_simulation import MetaWorldSimulation, RemoteCrew
 from benchmark.families.ml45 import CLASSES, GOALS, MetaWorld45, goal_vectors
@@ -121,6 +122,28 @@ def test_touching_is_metaworlds_own() -> None:
                 assert environment.touching_object(thing) == expected
                 found.add(bool(expected))
     assert found == {False, True}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "forces", "touching"),
+    [
+        ([(1, 9), (9, 2)], [1.0, 1.0], True),
+        ([(9, 1), (2, 9)], [1.0, 1.0], True),
+        ([(9, 1), (2, 8)], [1.0, 1.0], False),  # the right pad touches another thing
+        ([(1, 2), (9, 8)], [1.0, 1.0], False),
+        ([(1, 9), (9, 2)], [1.0, 0.0], False),  # it touches without pressing
+        ([], [], False),
+    ],
+)
+def test_a_thing_is_touched_where_both_pads_press_on_it(
+    pairs: list[tuple[int, int]], forces: list[float], touching: bool
+) -> None:
+    """Pads are 1 and 2, the thing is 9; which of a contact's two comes first says nothing."""
+    geom = np.array(pairs, np.int32).reshape(-1, 2)
+    contact = SimpleNamespace(geom=geom, efc_address=np.arange(len(pairs)))
+    pads = {"leftpad_geom": SimpleNamespace(id=1), "rightpad_geom": SimpleNamespace(id=2)}
+    data = SimpleNamespace(contact=contact, efc_force=np.array(forces), geom=pads.get)
+    assert _touching(data, 9) is touching  # type: ignore[arg-type]
 
 
 def openness(data: mujoco.MjData) -> float:
