@@ -59,7 +59,8 @@ def column(file: h5py.File, key: str, rows: int, width: int | None = None) -> ND
     if found.shape not in wanted:
         raise DataError(
             f"{file.filename}: {key} has the shape {found.shape} instead of {wanted[0]}. Check that --family is "
-            "the one these data are of; observations of other libraries' bodies differ: see data relabel."
+            "the one these data are of. Gymnasium's half-cheetahs and ants are seen otherwise: data relabel takes "
+            "them, from Minari data sets."
         )
     if found.dtype.kind not in "biuf":
         raise DataError(f"{file.filename}: {key} is of type {found.dtype}, not of numbers.")

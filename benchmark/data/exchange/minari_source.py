@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,22 @@ from benchmark import families
 from benchmark.data import store
 from benchmark.data.exchange.hdf5 import LARGEST_ACTION
 from benchmark.data.exchange.intake import NAMESPACE
+from benchmark.data.overview import listing
 from benchmark.errors import DataError
 from benchmark.families.family import Array, Family
 
 BODIES = {"HalfCheetah": "half-cheetah", "Ant": "ant"}
 """Names of Gymnasium's environments without their version, and of the bodies."""
 BODY_OF_FAMILY = {"cheetah-dir": "half-cheetah", "cheetah-vel": "half-cheetah", "ant-dir": "ant"}
-"""Families that data can be relabelled into, or from, and their bodies."""
+"""Families that data can be relabelled into, and from, and their bodies."""
+BODY_OF_SOURCE = {**BODY_OF_FAMILY, "ant-goal": "ant"}
+"""Families that data can be relabelled from: the ant's place, which `ant-goal` observes, is lost in other data."""
 WIDTHS = {"half-cheetah": (17,), "ant": (27, 105, 111)}
 """Lengths of Gymnasium's observations without the place; contact forces come last and are left out."""
-CONTROL_COSTS = {"half-cheetah": 0.1}
+CONTROL_COSTS = {"half-cheetah": 0.1, "ant": 0.5}
 """Gymnasium's weight of |a|^2 in the reward, where its environment does not say another."""
+WEIGHTS = {"ctrl_cost_weight": 0.0, "forward_reward_weight": 1e-9, "healthy_reward": -1e9}
+"""Settings that say how a reward is made up, and the least that each can be."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class SourceEpisode:
     """An episode as it was stored."""
 
     observations: Array
-    """(step + 1, observation)"""
+    """(step + 1, observation), without the place in the plane, but for a half-cheetah's of this project"""
     actions: Array
     """(step, action)"""
     rewards: Array
@@ -44,6 +50,8 @@ class SourceEpisode:
     """What the environment told beside, (step + 1, ...) or (step, ...)."""
     task: int | None
     """Task of the family that recorded it; None where there was none."""
+    place: Array | None = None
+    """(step + 1, 2), the root's in the plane, of an ant's that was observed."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,8 @@ class Source:
 
 def _how_to_get(identity: str) -> str:
     """What to do about a data set that is not here."""
+    if Path(identity).exists():
+        return "What is relabelled is a Minari data set, by its name, such as mujoco/halfcheetah/expert-v0."
     origin, _, name = identity.partition("/")
     if origin == NAMESPACE or not name:
         return "Those that are here are listed by: data list"
@@ -105,6 +115,7 @@ def open_source(identity: str) -> Source:
         raise DataError(f"there is no Minari data set {identity} ({folder}). {_how_to_get(identity)}")
     if (folder / store.SUMS).exists():
         store.verify_files(identity)
+    _check_standard(identity)
     try:
         storage = MinariStorage.read(folder)
         metadata = dict(storage.metadata)
@@ -113,7 +124,7 @@ def open_source(identity: str) -> Source:
         settings = spec.get("kwargs") or {}
         if not isinstance(settings, dict):
             raise ValueError(f"the environment's settings are {settings!r}")
-        for name, least in (("ctrl_cost_weight", 0.0), ("forward_reward_weight", 1e-9)):
+        for name, least in WEIGHTS.items():
             if not least <= float(settings.get(name, 1.0)) < math.inf:
                 raise ValueError(f"the environment's {name} is {settings[name]!r}")
     except ImportError as error:
@@ -126,7 +137,7 @@ def open_source(identity: str) -> Source:
             f"the Minari data set {folder} is damaged: {error}. Get it anew, from where it came."
         ) from error
     family = _own_family(str(metadata.get("family", "")))
-    body = BODY_OF_FAMILY[family.name] if family else _body_of(identity, str(spec.get("id")))
+    body = BODY_OF_SOURCE[family.name] if family else _body_of(identity, str(spec.get("id")))
     changed = [name for name in ("frame_skip", "xml_file") if name in settings and family is None]
     if changed:
         raise DataError(
@@ -136,9 +147,19 @@ def open_source(identity: str) -> Source:
     return Source(identity, body, family, settings, storage)
 
 
+def _check_standard(identity: str) -> None:
+    """DataError where data have the name of a standard data set, but their content hash is not the catalog's."""
+    named = next((one for one in listing() if one.id == identity), None)
+    if named is not None and store.stored_hash(identity) != named.content_hash:
+        raise DataError(
+            f"the Minari data set {identity} ({store.folder_of(identity)}) is not the standard's: its content hash is "
+            f"another than the catalog's. Delete that folder. {_how_to_get(identity)}"
+        )
+
+
 def _own_family(name: str) -> Family | None:
     """The family of this project that data say they were recorded for."""
-    known = {families.family(short).id: short for short in BODY_OF_FAMILY}
+    known = {families.family(short).id: short for short in BODY_OF_SOURCE}
     return families.family(known[name]) if name in known else None
 
 
@@ -147,7 +168,7 @@ def _body_of(identity: str, environment: str) -> str:
     if not found or found.group(1) not in BODIES:
         raise DataError(
             f"the Minari data set {identity} is of the environment '{environment}'; what can be relabelled is "
-            f"data of {' and '.join(BODIES)} in any version, and of {', '.join(BODY_OF_FAMILY)}."
+            f"data of {' and '.join(BODIES)} in any version, and of {', '.join(BODY_OF_SOURCE)}."
         )
     return BODIES[found.group(1)]
 
@@ -183,8 +204,10 @@ def _episode(source: Source, one: Mapping[str, Any]) -> SourceEpisode:
         )
     infos = one["infos"] or {}
     task = int(infos["task"]) if family and "task" in infos else None
-    terminated = bool(np.asarray(one["terminations"])[-1])
-    return SourceEpisode(observations, actions, rewards, terminated, infos, task)
+    terminated, place = bool(np.asarray(one["terminations"])[-1]), None
+    if family and family.name == "ant-goal":
+        place, observations = observations[:, :2], observations[:, 2:]
+    return SourceEpisode(observations, actions, rewards, terminated, infos, task, place)
 
 
 def info(episode: SourceEpisode, name: str, steps: int) -> NDArray[np.float64] | None:

@@ -5,17 +5,20 @@ The physics of the body is the same in all of them; what a task asks for is comp
     half-cheetah   1. places in the infos, 2. speeds in the infos, 3. data of this project: places in the
                    observations, finer by the recorded rewards where these fit, 4. Gymnasium's reward plus its
                    control cost. All are exact to rounding.
-    ant            1. speeds in the infos: exactly Gymnasium's reward, not quite the family's (`families/family.py`);
-                   2. velocities at both ends of a step, an approximation, in data of this project corrected along
-                   the recorded heading by the rewards, where these fit.
+    ant            1. places in the observations, of ant-goal's data; 2. speeds in the infos: exactly Gymnasium's
+                   reward; neither is quite the family's (`families/family.py`); 3. velocities at both ends of a
+                   step, an approximation, in data of ant-dir corrected along the recorded heading by the rewards,
+                   where these fit.
 
 Episodes longer than the horizon are cut into pieces of it, truncated; what is left over shorter is kept. Where the
 family's episode would be over, a piece ends, terminated; steps taken in such states are left out. A piece of a
-half-cheetah's run counts x from where it begins, as nothing but the observed place depends on it.
+half-cheetah's run counts x from where it begins, as nothing but the observed place depends on it. What the source
+holds several times, as relabelled data do, is taken once.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -60,10 +63,11 @@ class Piece:
     terminated: bool
     route: str
     """Where the velocities come from."""
-    disagreement: Array
-    """(step,), forward velocity minus the mean of the observed velocities at both ends of the step."""
-    reward_excess: Array
-    """(step,), recorded rewards minus those of the velocities, where they do not fit; zero where nothing is known."""
+    disagreement: Array | None
+    """(step,), largest difference of a component of the velocity from the mean of those observed at both ends of the
+    step; None where it is that mean."""
+    reward_excess: Array | None
+    """(step,), recorded rewards minus those of the velocities, where they do not fit, else zero; None: not compared."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,9 @@ class _Motion:
     velocities: Array
     """(step, 2)"""
     reward_excess: Array | None = None
-    """As in `Piece`; None: zero."""
+    """As in `Piece`."""
+    independent: bool = True
+    """Whether the velocities are of something else than of those observed."""
 
 
 def check_fits(source: Source, family: Family, tasks: Sequence[int]) -> None:
@@ -103,14 +109,7 @@ def relabelled(
     """
     if transitions < 1:
         raise ConfigError(f"--transitions {transitions} is too small: it takes 1 or more.")
-    pieces: list[Piece] = []
-    ends: list[Check] = []
-    for episode in source.episodes():
-        over = _over(family, episode)
-        pieces += pieces_of(source, family, episode, over)
-        ends.append(_ends_check(episode, over))
-    if not pieces:
-        raise DataError(f"{source.id} has no step that is taken in a state in which {family.id} goes on.")
+    pieces, ends = _pieces(source, family)
     steps = sum(len(piece.actions) for piece in pieces)
     count = min(len(pieces), max(1, round(transitions / (steps / len(pieces)))))
     chosen = [pieces[index] for index in np.arange(count) * len(pieces) // count]
@@ -118,6 +117,30 @@ def relabelled(
         progress(done, len(tasks))
         yield Portion(_columns(family, task, chosen), [*_checks(source, chosen), *ends] if done == 0 else ())
     progress(len(tasks), len(tasks))
+
+
+def _pieces(source: Source, family: Family) -> tuple[list[Piece], list[Check]]:
+    """All different pieces, and checks of whole episodes; DataError where there is none."""
+    found: dict[bytes, Piece] = {}
+    total, ends = 0, []
+    for episode in source.episodes():
+        over = _over(family, episode)
+        for piece in pieces_of(source, family, episode, over):
+            found.setdefault(_fingerprint(piece), piece)
+            total += 1
+        ends.append(_ends_check(episode, over))
+    if not found:
+        raise DataError(f"{source.id} has no step that is taken in a state in which {family.id} goes on.")
+    if len(found) < total:
+        ends.append(
+            Check("trajectories", f"{total - len(found):,} of {total:,} are repeated, and were taken once")
+        )
+    return list(found.values()), ends
+
+
+def _fingerprint(piece: Piece) -> bytes:
+    """The same for pieces of the same observations and actions, whatever was asked for."""
+    return sha256(piece.observations.tobytes() + piece.actions.tobytes()).digest()
 
 
 def _columns(family: Family, task: int, pieces: Sequence[Piece]) -> dict[str, NDArray[Any]]:
@@ -137,18 +160,26 @@ def _checks(source: Source, pieces: Sequence[Piece]) -> list[Check]:
     """How the velocities were found, and how far they are from those observed at the ends of a step."""
     found = []
     for route in dict.fromkeys(piece.route for piece in pieces):
-        off = np.concatenate([piece.disagreement for piece in pieces if piece.route == route])
-        found.append(
-            compared(f"velocities from {route}", "the observed ones at both ends of a step", off, PLAUSIBLE)
+        what, parts = (
+            f"velocities from {route}",
+            [piece.disagreement for piece in pieces if piece.route == route],
         )
-        if np.median(np.abs(off)) > PLAUSIBLE:
+        apart = [part for part in parts if part is not None]
+        if not apart:
+            found.append(Check(what, "not checkable: nothing else says how fast it was"))
+            continue
+        off = np.concatenate(apart)
+        found.append(compared(what, "the observed ones at both ends of a step", off, PLAUSIBLE))
+        if np.median(off) > PLAUSIBLE:
             raise DataError(
-                f"{source.id}: velocities from {route} are {np.median(np.abs(off)):.2f} m/s off those observed, in "
+                f"{source.id}: velocities from {route} are {np.median(off):.2f} m/s off those observed, in "
                 "the median. Its rewards or infos are not those of Gymnasium's environment."
             )
-    if source.family is not None:
-        excess = np.concatenate([piece.reward_excess for piece in pieces])
-        found.append(compared("recorded rewards", "the velocities observed, which count", excess))
+    excess = [piece.reward_excess for piece in pieces if piece.reward_excess is not None]
+    if excess:
+        found.append(
+            compared("recorded rewards", "the velocities observed, which count", np.concatenate(excess))
+        )
     return found
 
 
@@ -175,11 +206,11 @@ def pieces_of(source: Source, family: Family, episode: SourceEpisode, over: NDAr
     """The episode in the family's observations, with velocities, cut at the family's horizon and where it is `over`."""
     cheetah = source.body == "half-cheetah"
     motion = (_cheetah_motion if cheetah else _ant_motion)(source, episode)
-    velocities, excess = motion.velocities, motion.reward_excess
-    if excess is None:
-        excess = np.zeros(len(velocities))
-    place = CHEETAH_VELOCITY if cheetah else ANT_VELOCITY
-    off = velocities[:, 0] - mean_ends(episode.observations[:, place])
+    velocities, excess, off = motion.velocities, motion.reward_excess, None
+    if motion.independent:
+        first, axes = (CHEETAH_VELOCITY, 1) if cheetah else (ANT_VELOCITY, 2)
+        observed = mean_ends(episode.observations[:, first : first + axes])
+        off = np.abs(velocities[:, :axes] - observed).max(-1)
     pieces = []
     edges = np.flatnonzero(np.diff(over[:-1], prepend=True, append=True)).reshape(-1, 2).tolist()
     cuts = [(start, stop) for begin, stop in edges for start in range(begin, stop, family.horizon)]
@@ -193,7 +224,8 @@ def pieces_of(source: Source, family: Family, episode: SourceEpisode, over: NDAr
         pieces.append(
             Piece(
                 seen.astype(np.float32), episode.actions[inside].astype(np.float32), velocities[inside],
-                bool(over[stop]), motion.route, off[inside], excess[inside],
+                bool(over[stop]), motion.route,
+                None if off is None else off[inside], None if excess is None else excess[inside],
             )
         )  # fmt: skip
     return pieces
@@ -229,18 +261,42 @@ def _own_cheetah_motion(family: Family, episode: SourceEpisode) -> _Motion:
 
 
 def _ant_motion(source: Source, episode: SourceEpisode) -> _Motion:
+    if episode.place is not None:
+        return _Motion("places in the observations", _torso_velocities(source, episode, episode.place))
     steps = len(episode.rewards)
     along = [info(episode, name, steps) for name in ("x_velocity", "y_velocity")]
     if along[0] is not None and along[1] is not None:
         return _Motion("speeds in the infos", np.stack([along[0], along[1]], -1))
     observed = mean_ends(episode.observations[:, ANT_VELOCITY : ANT_VELOCITY + 2])
-    if source.family is None or episode.task is None:
-        return _Motion("velocities observed (approximate)", observed)
-    parameter, tolerance = source.family.parameters[episode.task], OBSERVED_VELOCITIES["ant-dir"].tolerance
+    tolerance = OBSERVED_VELOCITIES["ant-dir"].tolerance
+    if source.family is None:
+        excess = episode.rewards - _gymnasiums_ant_rewards(source, observed, episode.actions)
+        excess[np.abs(excess) <= tolerance] = 0.0
+        return _Motion("velocities observed (approximate)", observed, excess, independent=False)
+    if episode.task is None:
+        return _Motion("velocities observed (approximate)", observed, independent=False)
+    parameter = source.family.parameters[episode.task]
     corrected = corrected_by_rewards(
         source.family, parameter, observed, episode.actions, episode.rewards, tolerance
     )
     return _Motion("velocities observed, along the recorded heading by rewards (approximate)", *corrected)
+
+
+def _torso_velocities(source: Source, episode: SourceEpisode, place: Array) -> Array:
+    """(step, 2) from the root's place (step + 1, 2): the torso's lags nearly h qvel behind, but after a reset not."""
+    assert source.family is not None, "Gymnasium's ant does not observe its place"
+    lag = sub_step(source.family) * episode.observations[:, ANT_VELOCITY : ANT_VELOCITY + 2]
+    lag[0] = 0.0
+    return np.asarray(np.diff(place - lag, axis=0) / source.family.control_step)
+
+
+def _gymnasiums_ant_rewards(source: Source, velocities: Array, actions: Array) -> Array:
+    """Rewards (step,) of Gymnasium's ant at these velocities (step, 2), without its small cost of contacts."""
+    weight, healthy = (
+        float(source.settings.get(name, 1.0)) for name in ("forward_reward_weight", "healthy_reward")
+    )
+    cost = float(source.settings.get("ctrl_cost_weight", CONTROL_COSTS["ant"]))
+    return np.asarray(weight * velocities[:, 0] + healthy - cost * np.square(actions).sum(-1))
 
 
 def _forward(speeds: Array) -> Array:

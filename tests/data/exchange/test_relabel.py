@@ -11,19 +11,13 @@ import pytest
 
 from benchmark import families
 from benchmark.data import store
-from benchmark.data.dataset import Dataset
-from benchmark.data.exchange import intake
-from benchmark.data.exchange.checks import Check
 from benchmark.data.exchange.minari_source import open_source
-from benchmark.data.exchange.motion import terminal_states
-from benchmark.data.exchange.relabel import check_fits, relabelled
+from benchmark.data.exchange.relabel import check_fits
 from benchmark.errors import ConfigError, DataError, UnknownNameError
-from benchmark.families.family import Family, State
-from tests.data.exchange.conftest import by_name
+from tests.data.exchange.relabelling import changed, taken, true_rewards
 from tests.data.exchange.writers import (
     Recorded,
     act_out,
-    ant_buffers,
     as_data,
     cheetah_buffers,
     write_gymnasium,
@@ -32,31 +26,10 @@ from tests.data.exchange.writers import (
 GYMNASIUM = "mujoco/halfcheetah/made-up-v0"
 
 
-def taken(
-    identity: str, family: Family, tasks: list[int], transitions: int = 10**9, name: str = "relabelled"
-) -> tuple[Dataset, dict[str, Check]]:
-    source = open_source(identity)
-    check_fits(source, family, tasks)
-    data, checks = intake.take_in(family, name, relabelled(source, family, tasks, transitions), {})
-    return data, by_name(checks)
-
-
 @pytest.fixture(scope="session")
 def run() -> Recorded:
     """Six half-cheetahs for a thousand steps each, as Gymnasium's episodes last."""
     return act_out(families.family("cheetah-vel"), [5] * 6, 1000)
-
-
-@pytest.fixture(scope="session")
-def ants() -> Recorded:
-    return act_out(families.family("ant-dir"), list(range(40)), 200, seed=2)
-
-
-def true_rewards(family: Family, seen: Recorded, task: int) -> np.ndarray:
-    """(episode, step), from the states themselves."""
-    before = State(*(array[:, :-1] for array in (seen.qpos, seen.qvel, seen.torso)))
-    after = State(*(array[:, 1:] for array in (seen.qpos, seen.qvel, seen.torso)))
-    return family.reward(family.parameters[task], before, seen.actions.astype(float), after)
 
 
 @pytest.mark.parametrize(
@@ -147,70 +120,14 @@ def test_what_was_relabelled_can_be_relabelled_again(run: Recorded) -> None:
     assert np.abs(data.rewards.reshape(6, 1000) - true_rewards(family, run, 30)).max() < 1e-4
 
 
-@pytest.mark.parametrize("forces", [0, 78, 84])
-def test_gymnasiums_ant_becomes_headings_exactly_where_infos_hold_its_speed(
-    ants: Recorded, forces: int
-) -> None:
-    family = families.family("ant-dir")
-    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(ants, True, forces))
-    data, checks = taken("mujoco/ant/made-up-v0", family, [7])
-    assert "velocities from speeds in the infos" in checks
-    inside = np.arange(200) < ants.lengths[:, None]
-    assert np.abs(data.rewards - true_rewards(family, ants, 7)[inside]).max() < 1e-6
-    assert np.array_equal(data.observations, as_data(ants).observations)
-    assert np.array_equal(data.terminated, ants.terminated)
-
-
-def test_ants_that_went_on_after_a_fall_are_cut_there(ants: Recorded) -> None:
-    """Gymnasium's ant with terminate_when_unhealthy=False: nothing of it is terminated."""
-    family = families.family("ant-dir")
-    on = replace(ants, lengths=np.full(40, 200), terminated=np.zeros(40, bool))
-    spec = {"terminate_when_unhealthy": False}
-    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(on, True), spec)
-    data, checks = taken("mujoco/ant/made-up-v0", family, [7])
-    over = family.terminated(State(on.qpos, on.qvel, on.torso))
-    assert (checks["terminal flags"].checked, checks["terminal flags"].disagree) == (8000, over[:, 1:].sum())
-    first = data.row_starts[:-1] + np.arange(data.episodes)
-    rows = np.delete(np.arange(len(data.observations)), first[1:] - 1)[:-1]
-    assert not terminal_states(family, data.observations[rows]).any()
-    ends = data.row_starts[1:] + np.arange(data.episodes)
-    assert np.array_equal(data.terminated, terminal_states(family, data.observations[ends]))
-    assert 30 < data.terminated.sum() < data.episodes
-    going = ~over[:, :-1]
-    assert 0 < going.sum() == data.rows < 8000
-    assert np.abs(data.rewards - true_rewards(family, on, 7)[going]).max() < 1e-6
-
-
-def test_ants_that_only_fell_are_refused(ants: Recorded) -> None:
-    fallen = replace(ants, qpos=ants.qpos - 5.0)
-    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(fallen, True))
-    with pytest.raises(DataError, match="has no step that is taken in a state in which ant-dir-v1 goes on"):
-        taken("mujoco/ant/made-up-v0", families.family("ant-dir"), [7])
-
-
-def test_without_infos_the_ants_speed_is_approximate_and_said_to_be(ants: Recorded) -> None:
-    family = families.family("ant-dir")
-    write_gymnasium("mujoco/ant/made-up-v0", "Ant-v5", ant_buffers(ants, False))
-    data, checks = taken("mujoco/ant/made-up-v0", family, [7])
-    assert "velocities from velocities observed (approximate)" in checks
-    inside = np.arange(200) < ants.lengths[:, None]
-    off = np.abs(data.rewards - true_rewards(family, ants, 7)[inside])
-    assert np.median(off) < 0.1
-    assert off.max() < 1.5
-
-
-def test_this_projects_ants_are_exact_along_their_own_heading(ants: Recorded) -> None:
-    family = families.family("ant-dir")
-    only = replace(ants, tasks=np.zeros(40, int), rewards=true_rewards(family, ants, 0))
-    store.write(family, as_data(only, "omrl/ant-dir/made-up-v1"), {"family": family.id})
-    data, _ = taken("omrl/ant-dir/made-up-v1", family, [0, 7])
-    inside = np.arange(200) < ants.lengths[:, None]
-    off = [
-        np.abs(data.rewards[data.rows_of_task(task)] - true_rewards(family, ants, task)[inside])
-        for task in (0, 7)
-    ]
-    assert off[0].max() < 1e-6
-    assert 1e-3 < np.median(off[1]) < 0.1
+def test_what_a_source_holds_several_times_is_taken_once(run: Recorded) -> None:
+    """Relabelled data hold a trajectory once for each of their tasks."""
+    write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
+    taken(GYMNASIUM, families.family("cheetah-dir"), [0, 1], name="both")
+    family = families.family("cheetah-vel")
+    data, checks = taken("imported/cheetah-dir/both-v0", family, [30], name="once")
+    assert checks["trajectories"].against == "30 of 60 are repeated, and were taken once"
+    assert np.abs(data.rewards.reshape(6, 1000) - true_rewards(family, run, 30)).max() < 1e-4
 
 
 def test_transitions_bound_what_a_task_gets_spread_over_the_source(run: Recorded) -> None:
@@ -228,13 +145,6 @@ def test_weights_of_the_original_reward_are_taken_from_its_environment(run: Reco
     write_gymnasium(GYMNASIUM, "HalfCheetah-v5", buffers, {"ctrl_cost_weight": 0.4})
     data, _ = taken(GYMNASIUM, family, [0])
     assert np.abs(data.rewards.reshape(6, 1000) - true_rewards(family, run, 0)).max() < 1e-6
-
-
-def changed(buffers: list[Any], **columns: Callable[[Any], Any]) -> list[Any]:
-    return [
-        replace(one, **{name: change(getattr(one, name)) for name, change in columns.items()})
-        for one in buffers
-    ]
 
 
 @pytest.mark.parametrize(
@@ -272,6 +182,8 @@ def test_damaged_and_missing_sources(run: Recorded, nothing_kept: Callable[[], N
     }.items():
         with pytest.raises(DataError, match=advice):
             open_source(identity)
+    with pytest.raises(DataError, match="What is relabelled is a Minari data set, by its name"):
+        open_source(__file__)
     folder = write_gymnasium(GYMNASIUM, "HalfCheetah-v5", cheetah_buffers(run))
     content, described = (folder / "main_data.hdf5").read_bytes(), (folder / "metadata.json").read_text()
     for kept in (0.0, 0.5, 0.9):
@@ -287,6 +199,16 @@ def test_damaged_and_missing_sources(run: Recorded, nothing_kept: Callable[[], N
     with pytest.raises(DataError, match="damaged"):
         open_source(GYMNASIUM)
     nothing_kept()
+
+
+def test_data_under_the_standards_name_must_be_the_standards() -> None:
+    family, identity = families.family("cheetah-dir"), "omrl/cheetah-dir/mixed-v1"
+    data = as_data(act_out(family, [0, 1], 200), identity)
+    store.write(family, data, store.describe(family, "mixed", data.content_hash))
+    with pytest.raises(
+        DataError, match="is not the standard's.*data record --family cheetah-dir --tier mixed"
+    ):
+        open_source(identity)
 
 
 @pytest.mark.parametrize(

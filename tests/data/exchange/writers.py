@@ -172,16 +172,16 @@ def cheetah_buffers(
 
 
 def ant_buffers(seen: Recorded, infos: bool, forces: int = 78) -> list[EpisodeBuffer]:
-    """Ant episodes as Gymnasium shows them, their rewards of no use here."""
+    """Ant episodes as Gymnasium shows and rewards them."""
     buffers = []
     for lane, steps in enumerate(seen.lengths):
         frames = np.concatenate([seen.qpos[lane, :, 2:], seen.qvel[lane]], 1)[: steps + 1]
         speeds = np.diff(seen.torso[lane, : steps + 1, :2], axis=0) / 0.05
-        last = np.arange(steps) == steps - 1
+        last, actions = np.arange(steps) == steps - 1, seen.actions[lane, :steps].astype(np.float64)
         buffers.append(
             EpisodeBuffer(
                 observations=np.concatenate([frames, np.zeros((steps + 1, forces))], 1),
-                actions=seen.actions[lane, :steps].astype(np.float64), rewards=np.zeros(steps),
+                actions=actions, rewards=speeds[:, 0] + 1.0 - 0.5 * np.square(actions).sum(-1),
                 terminations=last & seen.terminated[lane], truncations=last & ~seen.terminated[lane],
                 infos={"x_velocity": speeds[:, 0], "y_velocity": speeds[:, 1]} if infos else None,
             )
