@@ -15,6 +15,8 @@ from benchmark.families.family import Family
 
 EARLIER = 0.8
 """Agents trained for long are shown at this share of their training too."""
+LEVEL = 2.0
+"""Per cent that they may rise by from there to the end, and be said to have levelled off."""
 
 
 def what(family: Family, recipe: Recipe) -> str:
@@ -125,9 +127,24 @@ def trained_for_long(family: Family, known: catalog.Entry) -> list[str]:
         f"their own (`datasets/recipes/long/{family.name}.toml`). A share is 100 (expert - random) / (long - random): "
         f"{np.mean(shares):.1f} % on average over these tasks, {min(shares):.1f} % at least. "
         f"{_the_lowest(known, dict(zip(tasks, shares, strict=True)), [rows[task, ages[-1]] for task in tasks])} "
-        "What these agents reach is a lower bound of what can be reached: see how far they came in the last part of "
-        "their training.\n\n" + table(head, lines)
+        f"What these agents reach is a lower bound of what can be reached. {_still_rising(rows, random, before)}"
+        f"{_remark(family)}\n\n" + table(head, lines)
     ]
+
+
+def _still_rising(rows: dict[tuple[int, int], float], random: Sequence[float], before: int) -> str:
+    """By how much agents trained for long gained after `before`, beside what they reached in all."""
+    last = max(step for _, step in rows)
+    reached = {task: value for (task, step), value in rows.items() if step == last}
+    gains = [(value - rows[task, before]) / (value - random[task]) for task, value in reached.items()]
+    gain = 100 * float(np.mean(gains))
+    told = f"It changed by {gain:+.1f} % on average in the last {100 - 100 * before / last:.0f} % of their training"
+    return f"{told}: with more of it, shares would be lower." if gain > LEVEL else f"{told}."
+
+
+def _remark(family: Family) -> str:
+    remark = read_recipe(recipe_path(family.name, long=True)).remark.strip()
+    return f" {remark}" if remark else ""
 
 
 def _trained_longer(family: Family) -> str:

@@ -30,6 +30,8 @@ class Recipe:
     """Seed of everything."""
     tasks: list[int] = field(default_factory=list)
     """Numbers of the tasks that are trained; none for all."""
+    remark: str = ""
+    """What else is known of agents trained for long; the card says it."""
     sac: SacConfig = field(default_factory=SacConfig)
     """The agents."""
 
@@ -81,11 +83,8 @@ class Recipe:
         return self.task_numbers[number :: self.shares]
 
     def to_toml(self) -> str:
-        """The file's text, without `tasks` where all are trained."""
-        content = asdict(self)
-        return tomli_w.dumps(
-            content if self.tasks else {key: content[key] for key in content if key != "tasks"}
-        )
+        """The file's text, without `tasks` where all are trained, and without an empty remark."""
+        return tomli_w.dumps({key: value for key, value in asdict(self).items() if value not in ([], "")})
 
 
 def trainable(family_name: str) -> BodyFamily:

@@ -85,6 +85,28 @@ def test_the_lowest_expert_is_held_against_an_agent_of_its_own_task(
 
 
 @pytest.mark.parametrize(
+    ("gained", "said"),
+    [
+        (0.1, "It changed by +10.0 % on average in the last 50 % of their training: with more of it,"),
+        (0.01, "It changed by +1.0 % on average in the last 50 % of their training. More of them"),
+        (-0.2, "It changed by -20.0 % on average in the last 50 % of their training. More of them"),
+    ],
+)
+def test_the_card_says_how_far_they_still_rose_and_what_else_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gained: float, said: str
+) -> None:
+    random = references("point-robot").random
+    (tmp_path / "long.toml").write_text('remark = "More of them."\n' + RECIPE)
+    monkeypatch.setattr(card_training, "long_path", lambda name: tmp_path / "long.csv")
+    monkeypatch.setattr(card_training, "recipe_path", lambda name, long: tmp_path / "long.toml")
+    before = [LongReturn(task, 10, random[task] + 20 * (1 - gained)) for task in TASKS]
+    write_long(tmp_path / "long.csv", [*before, *(LongReturn(task, 20, random[task] + 20) for task in TASKS)])
+    text = card.card_text(FAMILY)
+    assert said in text
+    assert "shares would be lower. More of them.\n" in text or gained < 0.02
+
+
+@pytest.mark.parametrize(
     "name", [name for name in families.FAMILIES if long_trained.long_path(name).exists()]
 )
 def test_shipped_experts_are_near_agents_trained_for_long(name: str) -> None:
