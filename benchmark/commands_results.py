@@ -57,13 +57,13 @@ def leaderboard(options: argparse.Namespace) -> None:
     readme = PROJECT / "README.md" if folder.resolve() == LEADERBOARD.resolve() else None
     with board.writing_errors(folder):
         if readme:
-            table = tables.readme_table(frame)
+            table = tables.readme_table(tables.under_usual_conditions(frame))
             text = tables.replace_between_markers(readme.read_text(), "leaderboard", table)
         for changed in board.write_changes(before, after):
             console.print(f"updated {changed}", highlight=False, markup=False, soft_wrap=True)
         write_table(folder / "leaderboard.csv", frame)
         if finished:
-            list(regenerate(after, [LEARNING_CURVES]))
+            list(regenerate(board.read_board(folder), [LEARNING_CURVES]))  # of the digits that are written
         if readme:
             write_text(readme, text)
     if unfinished:

@@ -30,6 +30,14 @@ def context_label(source: str, size: int) -> str:
     return source if size == USUAL_CONTEXT_SIZE and source != "online" else f"{source}:{size}"
 
 
+def under_usual_conditions(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of split `standard`, the protocol's context and no online step: README's, as all are too many."""
+    split, context = frame["split"] == "standard", frame["context"] == "mixed"
+    return frame[
+        split & context & (frame["context_size"] == USUAL_CONTEXT_SIZE) & (frame["online_steps"] == 0)
+    ]
+
+
 def readme_table(frame: pd.DataFrame) -> str:
     """The leaderboard as a Markdown table, a row per key.
 

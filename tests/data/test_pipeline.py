@@ -1,5 +1,8 @@
 """The whole way of a new family's data, as a maintainer goes it: collect, measure, record, train. On point-robot."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,3 +57,19 @@ def test_from_a_recipe_to_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     short = ["--steps", "3", "--evaluate-every", "3", "--set", "hidden_size=8", "latent_size=4"]
     assert main(["run", "--algo", "macaw", *family, *short, "--out", str(tmp_path / "runs")]) == 0
     assert main(["data", "verify", *family]) == 0
+
+
+PEAK = """
+import resource, sys
+from benchmark.cli import main
+assert main(sys.argv[1:]) == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_a_task_of_full_size_is_recorded_in_little_memory(tmp_path: Path) -> None:
+    """Tasks are recorded one after another, so that memory does not grow with their number."""
+    places = {"MINARI_DATASETS_PATH": str(tmp_path / "minari"), "OMRL_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", PEAK, "data", "record", "--family", "cheetah-dir", "--size", "full"]
+    done = subprocess.run(command, env={**os.environ, **places}, capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) < 4 * 2**20  # KiB

@@ -14,6 +14,7 @@ from benchmark.results.tables import (
     context_label,
     printed_table,
     readme_table,
+    under_usual_conditions,
 )
 from tests.results.helpers import ROW, SOLVED, averaged, two_lines
 
@@ -46,6 +47,22 @@ def test_no_two_rows_have_the_same_labels(tmp_path: Path, change: dict[str, obje
     assert labels[0] != labels[1]
     for value in change.values():
         assert data_label(str(value)) in printed_table(frame)
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        ({"context_size": 64}, False), ({"context": "online"}, False), ({"split": "half"}, False),
+        ({"online_steps": 10_000}, False), ({"settings": "x=1"}, True), ({"data": "omrl/cheetah-vel/expert-v1"}, True),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_readme_has_the_rows_under_usual_conditions(
+    tmp_path: Path, change: dict[str, object], stays: bool
+) -> None:
+    kept = under_usual_conditions(two_lines(tmp_path, **change))
+    assert len(kept) == 1 + stays
+    assert len(cells(readme_table(kept))) == 3 + stays
 
 
 def test_what_is_the_same_for_all_is_not_a_column(tmp_path: Path) -> None:
