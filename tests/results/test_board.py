@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark.cli import main
 from benchmark.errors import ResultError
 from benchmark.results.board import find_runs, read_board, writing_errors
 from benchmark.results.rows import ResultRow, write_table
@@ -26,6 +27,20 @@ def test_adding_a_run_twice_changes_nothing(tmp_path: Path) -> None:
     before = [path.read_bytes() for path in paths]
     add(tmp_path / "board", source)
     assert [path.read_bytes() for path in paths] == before
+
+
+def test_learning_curves_are_drawn_of_the_digits_that_are_written(tmp_path: Path) -> None:
+    """Not of a run's own, which are more."""
+    for seed, value in enumerate((-100.0004, -100.0004, -100.0014)):
+        source = run(tmp_path / f"{seed}", replace(ROW, seed=seed))
+        metrics = pd.read_csv(source / "metrics.csv")
+        metrics["adapted_return"] = value
+        metrics.to_csv(source / "metrics.csv", index=False)
+    folder = ["--folder", str(tmp_path / "board")]
+    assert main(["leaderboard", *folder, "--add", *(str(tmp_path / name) for name in "012")]) == 0
+    drawn = (tmp_path / "board" / "figures" / "learning-curves.csv").read_bytes()
+    assert main(["figures", *folder]) == 0
+    assert (tmp_path / "board" / "figures" / "learning-curves.csv").read_bytes() == drawn
 
 
 def test_the_curve_of_an_extended_run_replaces_the_shorter_one(tmp_path: Path) -> None:
