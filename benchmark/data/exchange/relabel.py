@@ -160,10 +160,8 @@ def _checks(source: Source, pieces: Sequence[Piece]) -> list[Check]:
     """How the velocities were found, and how far they are from those observed at the ends of a step."""
     found = []
     for route in dict.fromkeys(piece.route for piece in pieces):
-        what, parts = (
-            f"velocities from {route}",
-            [piece.disagreement for piece in pieces if piece.route == route],
-        )
+        what = f"velocities from {route}"
+        parts = [piece.disagreement for piece in pieces if piece.route == route]
         apart = [part for part in parts if part is not None]
         if not apart:
             found.append(Check(what, "not checkable: nothing else says how fast it was"))
