@@ -95,7 +95,7 @@ class Source:
 
 def _how_to_get(identity: str) -> str:
     """What to do about a data set that is not here."""
-    if Path(identity).exists():
+    if Path(identity).is_file():
         return "What is relabelled is a Minari data set, by its name, such as mujoco/halfcheetah/expert-v0."
     origin, _, name = identity.partition("/")
     if origin == NAMESPACE or not name:
