@@ -43,6 +43,29 @@ def standard_opener(family: str, size: str) -> "OpenData":
     return open_data
 
 
+def finished_run(folder: Path) -> "Run":
+    """The run of the folder, with what it has learned; nothing is written.
+
+    Raises ConfigError where the folder's config.toml is not a run's, OSError where there is none, RunError where the
+    run is not finished, CheckpointError where its checkpoint is damaged.
+    """
+    import tomllib
+
+    from benchmark.errors import ConfigError
+    from benchmark.run_config import from_stored
+    from benchmark.training import Run
+
+    path = folder / "config.toml"
+    try:
+        stored = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read ({error}).") from error
+    config = from_stored(stored, path)
+    run = Run(config, folder, standard_opener(config.family, config.size))
+    run.restore()
+    return run
+
+
 def run(options: argparse.Namespace) -> None:
     """Meta-train and meta-test, one run per seed, then the table."""
     from benchmark import families

@@ -7,7 +7,6 @@ Values are of scaled rewards, discounted; the values that PEARL learns have its 
 
 import argparse
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +15,24 @@ from rich.console import Console
 from torch import Tensor
 
 from baselines.pearl import Pearl, _rows
-from benchmark.commands import standard_opener
-from benchmark.errors import BenchmarkError
+from benchmark.commands import finished_run
+from benchmark.errors import BenchmarkError, RunError
 from benchmark.evaluation import as_act
 from benchmark.protocol import ContextChoice
 from benchmark.rollouts import record_episodes
-from benchmark.run_config import RunConfig
 from benchmark.training import Run
 
 EPISODES = 20
 TRANSITIONS = 4096
 """Recorded ones per task that Q is asked about."""
-OPTIONS = ("family", "split", "tier", "size", "seed", "steps", "threads", "evaluate_every")
 
 
-def restored(folder: Path) -> tuple[Run, Pearl]:
-    """The finished run in the folder, and what it has learned."""
-    text = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
-    chosen = {name: text[name] for name in OPTIONS}
-    config = RunConfig("pearl", settings=text["algorithm_settings"], **chosen)
-    run = Run(config, folder, standard_opener(config.family, config.size))
-    run.restore()
+def learned(run: Run) -> Pearl:
+    """What the run has learned; raises RunError where that is not PEARL's."""
     method = run.tested.now()
-    assert isinstance(method, Pearl)
-    return run, method
+    if not isinstance(method, Pearl):
+        raise RunError(f"the run is of {method.name}.")
+    return method
 
 
 def smaller_q(method: Pearl, observations: Tensor, latent: Tensor, actions: Tensor) -> Tensor:
@@ -88,8 +81,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("run", help="the folder of a finished run of PEARL")
     folder = Path(parser.parse_args(arguments).run)
     try:
-        lines = findings(*restored(folder))
-    except (BenchmarkError, OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        run = finished_run(folder)
+        lines = findings(run, learned(run))
+    except (BenchmarkError, OSError) as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             f"{folder} is not a finished run of PEARL: {error}"
         )
