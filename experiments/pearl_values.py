@@ -49,7 +49,7 @@ def findings(run: Run, method: Pearl) -> list[str]:
     apart = (mean - mean.roll(1, 0)).abs() / variance.sqrt()
     found = [f"the latents of two tasks differ by up to {float(apart.max()):.1f} standard deviations"]
     for whose, latent in (("its own", mean), ("the task's before", mean.roll(1, 0)), ("no", 0 * mean)):
-        act = as_act(method, method.acting(latent), run.family, run.device)
+        act = as_act(method, method.acting(latent), run.family, run.evaluator.device)
         episodes = record_episodes(run.family, tasks, act, EPISODES, ("pearl values",))
         factors = torch.as_tensor(run.family.observation_scale, dtype=torch.float32)
         first = torch.from_numpy(episodes.observations[:, :, 0]) * factors

@@ -26,7 +26,7 @@ from benchmark.training import Run
 
 def returns(run: Run, policy: Policy, draw: int) -> Array:
     """Mean returns (task,) of the usual number of episodes from first states of this draw."""
-    act = as_act(run.tested.now(), policy, run.family, run.device)
+    act = as_act(run.tested.now(), policy, run.family, run.evaluator.device)
     episodes = record_episodes(run.family, run.split.test, act, EPISODES, ("spread", draw))
     return np.asarray(episodes.rewards.sum(-1).mean(-1))
 
