@@ -5,8 +5,9 @@ ICML 2021: no value network, no advantage head, the same learned inner learning 
 
     inner and outer loss     L_BC = - mean log N(a; mu(s), 0.2^2 I)
 
-The outer losses are summed over the sampled tasks and divided by the number of train tasks. Deviation: the suite
-multiplies observations by fixed factors (`benchmark.algorithm`).
+The outer losses are summed over the sampled tasks and divided by the number of train tasks. Deviations: the suite
+multiplies observations by fixed factors (`benchmark.algorithm`), and transitions of the inner batch are consecutive,
+not seven steps apart as in the authors' program (`inner_stride`).
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ class MetaBCConfig(AlgorithmConfig):
     tasks_per_step: int = 5
     """Train tasks per meta-step."""
     inner_batch: int = 256
-    """Consecutive transitions per task for the inner step."""
+    """Transitions per task for the inner step, from one place in the training life."""
+    inner_stride: int = 1
+    """Recorded steps from one of them to the next; 1 is consecutive, 7 what the authors' program reads."""
     outer_batch: int = 256
     """Transitions per task, drawn from all its data, for the outer step."""
     inner_data: LifePart = "all"
@@ -67,7 +70,7 @@ class MetaBCConfig(AlgorithmConfig):
 
     def __post_init__(self) -> None:
         """ValueError where a value is out of range."""
-        check_count(self, 1, "tasks_per_step", "inner_batch", "outer_batch")
+        check_count(self, 1, "tasks_per_step", "inner_batch", "inner_stride", "outer_batch")
         check_count(self, 1, "latent_size", "hidden_size", "hidden_layers")
         check_positive(self, "outer_lr", "inner_lr", "hyper_lr", "action_std")
         check_range(self, 0.0, 1.0, "discount", "exploration_std")
@@ -107,9 +110,10 @@ class MetaBC(Stateful, Algorithm):
 
     def update(self, data: TrainingData) -> Metrics:
         """One meta-step: draw tasks, an inner and an outer batch of each, and move everything learned."""
-        tasks = data.sample_tasks(self.config.tasks_per_step)
-        inner = data.contiguous(tasks, self.config.inner_batch, self.config.inner_data)
-        outer = data.transitions(tasks, self.config.outer_batch)
+        config = self.config
+        tasks = data.sample_tasks(config.tasks_per_step)
+        run = data.contiguous(tasks, config.inner_batch * config.inner_stride, config.inner_data)
+        inner, outer = run.every(config.inner_stride), data.transitions(tasks, config.outer_batch)
         step = self.meta_step(inner, outer)
         self._policy_adam.step(step.gradient.tensors)
         self._hyper_adam.step([step.gradient.raw_inner_lr])

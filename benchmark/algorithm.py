@@ -38,7 +38,7 @@ Policy = Callable[[Tensor], Tensor]
 """Observations (task, lane, observation) to actions (task, lane, action).
 
 It is called once per time step, from the first step of an episode on, for one episode per lane, and then
-dropped: a policy may keep a history in itself.
+dropped: a policy may keep a history, in itself, not in the method: several of one method act side by side.
 """
 
 Metrics = Mapping[str, Tensor]
@@ -142,6 +142,10 @@ class Transitions:
         names = ("observations", "next_observations", "final_observations")
         return replace(self, **{name: getattr(self, name) * scale for name in names})
 
+    def every(self, stride: int) -> Transitions:
+        """The first of every `stride` transitions of each task."""
+        return self if stride == 1 else self.map(lambda tensor: tensor[:, ::stride].contiguous())
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Transitions:
         """The same function applied to every tensor, such as `lambda x: x[:1]` or `lambda x: x[:, :64]`."""
         return Transitions(**{f.name: function(getattr(self, f.name)) for f in fields(self)})
@@ -226,6 +230,7 @@ class Algorithm:
     def adapt(self, context: Transitions) -> Policy:
         """A policy for each task of the context, deterministic; an empty context gives the un-adapted one.
 
+        Whatever is drawn for it is drawn here, not while it acts.
         Must leave the method and the context as they were: it is called in the middle of training. Tests are on the
         processor, so here a method may wait for a number. A context with vectors of other lengths than the family's is
         an error, which `FamilyDescription.check_context` raises.
@@ -248,7 +253,10 @@ class Algorithm:
         return None
 
     def state(self) -> dict[str, Any]:
-        """Tensors, numbers, strings, and dicts and lists of them: everything resuming needs, but `random`."""
+        """Tensors, numbers, strings, and dicts and lists of them: everything resuming needs, but `random`.
+
+        All numbers in it are finite; a run with others has diverged, and ends.
+        """
         raise NotImplementedError
 
     def load_state(self, state: dict[str, Any]) -> None:

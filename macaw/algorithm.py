@@ -11,8 +11,9 @@ ICML 2021.
 The outer losses are summed over the sampled tasks and divided by the number of train tasks. Adam learns both
 networks, lambda, and an inner learning rate per tensor. Deviation from the authors' program: a value is
 bootstrapped only where the episode was cut by a time limit, not where it truly terminated. The advantage head
-takes no inner step: what it would become is used nowhere. And the suite
-multiplies observations by fixed factors (`benchmark.algorithm`), where the authors' program has raw ones.
+takes no inner step: what it would become is used nowhere. The suite multiplies observations by fixed factors
+(`benchmark.algorithm`), where the authors' program has raw ones. And their program keeps every seventh recorded step,
+so that its consecutive transitions are seven steps apart: `inner_stride=7` here.
 """
 
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ class MacawConfig(AlgorithmConfig):
     tasks_per_step: int = 5
     """Train tasks per meta-step."""
     inner_batch: int = 256
-    """Consecutive transitions per task for the inner step."""
+    """Transitions per task for the inner step, from one place in the training life."""
+    inner_stride: int = 1
+    """Recorded steps from one of them to the next; 1 is consecutive, 7 what the authors' program reads."""
     outer_batch: int = 256
     """Transitions per task, drawn from all its data, for the outer step."""
     inner_data: LifePart = "all"
@@ -100,7 +103,7 @@ class MacawConfig(AlgorithmConfig):
 
     def __post_init__(self) -> None:
         """ValueError where a value is out of range."""
-        check_count(self, 1, "tasks_per_step", "inner_batch", "outer_batch", "latent_size")
+        check_count(self, 1, "tasks_per_step", "inner_batch", "inner_stride", "outer_batch", "latent_size")
         check_count(self, 1, "hidden_size", "hidden_layers", "advantage_hidden_size")
         check_positive(self, "policy_outer_lr", "value_outer_lr", "policy_inner_lr", "value_inner_lr")
         check_positive(self, "hyper_lr", "advantage_coefficient", "action_std")
@@ -155,9 +158,10 @@ class Macaw(Stateful, Algorithm):
 
     def update(self, data: TrainingData) -> Metrics:
         """One meta-step: draw tasks, an inner and an outer batch of each, and move everything learned."""
-        tasks = data.sample_tasks(self.config.tasks_per_step)
-        inner = data.contiguous(tasks, self.config.inner_batch, self.config.inner_data)
-        outer = data.transitions(tasks, self.config.outer_batch)
+        config = self.config
+        tasks = data.sample_tasks(config.tasks_per_step)
+        run = data.contiguous(tasks, config.inner_batch * config.inner_stride, config.inner_data)
+        inner, outer = run.every(config.inner_stride), data.transitions(tasks, config.outer_batch)
         step = self.meta_step(inner, outer)
         self._value_adam.step(step.value)
         self._policy_adam.step(step.policy)

@@ -155,3 +155,11 @@ def test_the_identity_of_a_train_task_reaches_the_networks() -> None:
 def test_a_configuration_out_of_range_is_refused_by_name(config: Any, field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"{field} is .*{value}.*must be"):
         config(**{field: value})
+
+
+def test_with_a_stride_meta_bcs_inner_batch_is_every_so_manieth_of_a_run_of_transitions() -> None:
+    run, outer = transitions(family(), 4, 7 * 16), transitions(family(), 4, 12, seed=1)
+    strided, usual = meta_bc(inner_stride=7), meta_bc()
+    strided.update(FixedData(run, outer))
+    usual.update(FixedData(run.map(lambda tensor: tensor[:, ::7]), outer))
+    assert_same(strided.state(), usual.state())

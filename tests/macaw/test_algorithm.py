@@ -158,6 +158,14 @@ def test_signed_logarithms_stand_for_returns_where_episodes_terminate() -> None:
     assert not torch.equal(found.losses["policy_loss"], build().meta_step(*batches).losses["policy_loss"])
 
 
+def test_with_a_stride_the_inner_batch_is_every_so_manieth_of_a_run_of_transitions() -> None:
+    run, outer = transitions(family(), 4, 7 * 16), transitions(family(), 4, 12, seed=1)
+    strided, usual = build(inner_stride=7), build()
+    strided.update(FixedData(run, outer))
+    usual.update(FixedData(run.map(lambda tensor: tensor[:, ::7]), outer))
+    assert_same(strided.state(), usual.state())
+
+
 def test_the_inner_batch_comes_from_the_part_of_life_asked_for() -> None:
     data = InMemoryData(family())
     part: LifePart
@@ -170,6 +178,7 @@ def test_the_inner_batch_comes_from_the_part_of_life_asked_for() -> None:
     ("field", "value"),
     [
         ("tasks_per_step", 0),
+        ("inner_stride", 0),
         ("hidden_size", -1),
         ("policy_outer_lr", 0.0),
         ("value_inner_lr", float("nan")),
