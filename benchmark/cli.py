@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+    except OSError as error:  # a folder nobody may enter, a name too long, a disk that fails
+        print(f"error: {error}. Choose another place, or mend this one.", file=sys.stderr)
+        return 2
     return 0
 
 

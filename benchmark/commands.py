@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.console import console, progress_bar
 from benchmark.errors import ConfigError
@@ -108,8 +108,10 @@ def run(options: argparse.Namespace) -> None:
 
 def _seeds(texts: list[str]) -> list[int]:
     numbers = [number for text in texts for number in text.split(",") if number]
-    if not numbers or not all(number.isascii() and number.isdecimal() for number in numbers):
-        raise ConfigError(f"--seeds takes whole numbers such as 0 1 2, not '{' '.join(texts)}'.")
+    if not numbers or not all(
+        number.isascii() and number.isdecimal() and len(number) < 20 for number in numbers
+    ):
+        raise ConfigError(f"--seeds takes whole numbers such as 0 1 2, not '{' '.join(texts)[:40]}'.")
     return [int(number) for number in numbers]
 
 
@@ -176,11 +178,8 @@ def families(options: argparse.Namespace) -> None:
     for name in known.FAMILIES:
         one = known.family(name)
         untold = "" if is_shipped(one) else "  [no data yet]"
-        console.print(
-            f"[bold]{one.id}[/bold]  {one.tasks} tasks, {one.parameter}{escape(untold)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        title = Text.assemble((one.id, "bold"), f"  {one.tasks} tasks, {one.parameter}{untold}")
+        console.print(title, highlight=False, soft_wrap=True)
         console.print(
             f"    observation {one.observation_size}, action {one.action_size}, horizon {one.horizon} steps of "
             f"{one.control_step:g} s",
@@ -257,10 +256,11 @@ def check(options: argparse.Namespace) -> None:
     broken = 0
     for verdict in run_checks(subject):
         broken += verdict.problem is not None
-        mark = "[green]kept  [/green]" if verdict.problem is None else "[red]BROKEN[/red]"
-        console.print(f"{mark}  {verdict.check}: {verdict.promise}", highlight=False, soft_wrap=True)
+        mark = ("kept  ", "green") if verdict.problem is None else ("BROKEN", "red")
+        line = Text.assemble(mark, f"  {verdict.check}: {verdict.promise}")
+        console.print(line, highlight=False, soft_wrap=True)
         if verdict.problem:
-            console.print(f"        {verdict.problem}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"        {verdict.problem}", highlight=False, soft_wrap=True)
     if broken:
         raise AlgorithmError(
             f"{kind.name} breaks {broken} of the contract's promises (see benchmark/algorithm.py)."

@@ -141,18 +141,14 @@ def list_sets(options: argparse.Namespace) -> None:
     for one in listing():
         here = [name for name, there in (("Minari", one.stored), ("cache", one.cached)) if there]
         sizes = f"{one.id:34} {f'about {one.transitions:,}':>16} transitions  {one.content_hash[:12]}"
-        console.print(
-            f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, markup=False, soft_wrap=True
-        )
+        console.print(f"{sizes}  {' and '.join(here) or 'not here'}", highlight=False, soft_wrap=True)
     console.print(
         "Whatever is not here is recorded when a run asks for it, or by: data record",
         highlight=False,
         markup=False,
     )
     for identity in imported():
-        console.print(
-            f"{identity}  imported, not the standard's", highlight=False, markup=False, soft_wrap=True
-        )
+        console.print(f"{identity}  imported, not the standard's", highlight=False, soft_wrap=True)
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -172,7 +168,7 @@ def verify(options: argparse.Namespace) -> None:
         findings = verify_all(show) if options.all else verify(*named)
     for one in findings:
         state = "not here" if not one.present else "DAMAGED" if one.problem else "good"
-        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{state:9} {one.what}  {one.where}", highlight=False, soft_wrap=True)
     damaged = [one.problem for one in findings if one.problem]
     if damaged:
         raise DataError("\n".join(damaged))
@@ -195,7 +191,7 @@ def card(options: argparse.Namespace) -> None:
     if files.DATASETS.parent == files.PROJECT:
         write_text(readme, replace_between_markers(readme.read_text(), "families", families_table().rstrip()))
     for path in paths:
-        console.print(f"wrote {path}", highlight=False, markup=False)
+        console.print(f"wrote {path}", highlight=False)
 
 
 def import_data(options: argparse.Namespace) -> None:
@@ -284,7 +280,7 @@ def _print_taken(dataset: "Dataset", checks: "list[Check]") -> None:
         f"content sha256 {dataset.content_hash}",
         _how_to_train(dataset),
     ]
-    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 def _how_to_train(dataset: "Dataset") -> str:

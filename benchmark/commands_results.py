@@ -1,15 +1,22 @@
 """What the verbs on committed results do."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.console import console
 from benchmark.errors import ConfigError, ResultError
 from benchmark.files import LEADERBOARD, PROJECT, write_text
+from benchmark.locks import claimed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from benchmark.results.board import Board
+
+PATIENCE = 60.0
+"""Seconds within which another process that changes the leaderboard must be done."""
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -24,7 +31,7 @@ def compare(options: argparse.Namespace) -> None:
     found = compared(board, options.first, options.second, choice)
     text = "\n\n\n".join(printed_comparison(options.first, options.second, one) for one in found)
     marks = _submitted(board, options.first, options.second)
-    console.print("\n\n".join([*marks, text]), highlight=False, markup=False, soft_wrap=True)
+    console.print("\n\n".join([*marks, text]), highlight=False, soft_wrap=True)
 
 
 def _submitted(board: "Board", *names: str) -> list[str]:
@@ -40,12 +47,25 @@ def _submitted(board: "Board", *names: str) -> list[str]:
 def leaderboard(options: argparse.Namespace) -> None:
     """Add runs, aggregate, write leaderboard.csv, the curves' picture and README's table, print."""
     from benchmark.results import board, tables
+
+    folder = Path(options.folder) if options.folder else LEADERBOARD
+    finished, unfinished = board.find_runs(Path(place) for place in options.add)
+    with claimed(folder, PATIENCE):
+        frame = _updated(folder, finished)
+    if unfinished:
+        names = ", ".join(map(str, unfinished))
+        console.print(f"not finished, left out: {names}", highlight=False, soft_wrap=True)
+    console.print("leaderboard: mean over test tasks, then over seeds\n", highlight=False)
+    console.print(tables.printed_table(frame), highlight=False, soft_wrap=True)
+
+
+def _updated(folder: Path, finished: Sequence[Path]) -> "pd.DataFrame":
+    """The leaderboard with those runs, written; its folder is this process's."""
+    from benchmark.results import board, tables
     from benchmark.results.figures.regenerate import LEARNING_CURVES, regenerate
     from benchmark.results.leaderboard import leaderboard as aggregate
     from benchmark.results.rows import write_table
 
-    folder = Path(options.folder) if options.folder else LEADERBOARD
-    finished, unfinished = board.find_runs(Path(place) for place in options.add)
     before = board.read_board(folder)
     if before.submissions:
         from benchmark.submissions.claims import check_claims
@@ -60,17 +80,13 @@ def leaderboard(options: argparse.Namespace) -> None:
             table = tables.readme_table(tables.under_usual_conditions(frame))
             text = tables.replace_between_markers(readme.read_text(), "leaderboard", table)
         for changed in board.write_changes(before, after):
-            console.print(f"updated {changed}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"updated {changed}", highlight=False, soft_wrap=True)
         write_table(folder / "leaderboard.csv", frame)
         if finished:
             list(regenerate(board.read_board(folder), [LEARNING_CURVES]))  # of the digits that are written
         if readme:
             write_text(readme, text)
-    if unfinished:
-        names = ", ".join(map(str, unfinished))
-        console.print(f"not finished, left out: {names}", highlight=False, markup=False, soft_wrap=True)
-    console.print("leaderboard: mean over test tasks, then over seeds\n", highlight=False)
-    console.print(tables.printed_table(frame), highlight=False, markup=False, soft_wrap=True)
+    return frame
 
 
 def level_off(options: argparse.Namespace) -> None:
@@ -104,7 +120,7 @@ def figures(options: argparse.Namespace) -> None:
         )
     with writing_errors(folder):
         for path in regenerate(board):
-            console.print(f"drew {path.with_suffix('')}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"drew {path.with_suffix('')}", highlight=False, soft_wrap=True)
 
 
 def site(options: argparse.Namespace) -> None:
@@ -123,4 +139,4 @@ def site(options: argparse.Namespace) -> None:
     text = page(board, aggregate(board))
     with writing_errors(path.parent):
         write_text(path, text)
-    console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -137,7 +137,7 @@ def _work(
             for name in errors.keys() - told:
                 told.add(name)
                 word = "finished" if errors[name] is None else "NOT finished"
-                progress.console.print(f"{word}: {name}", highlight=False, markup=False, soft_wrap=True)
+                progress.console.print(f"{word}: {name}", highlight=False, soft_wrap=True)
             failed = sum(error is not None for error in errors.values())
             done = finished + len(errors) - failed
             text = f"{done} of {len(runs)} runs" + (f", {failed} failed" if failed else "")
@@ -169,10 +169,10 @@ def _print_standings(out: Path, runs: "list[PlannedRun]") -> None:
         counts[one.state] += 1
         console.print(
             f"{one.state:10} {one.step:>8} of {run.config.steps:>8} steps  {run.name}",
-            highlight=False, markup=False, soft_wrap=True,
+            highlight=False, soft_wrap=True,
         )  # fmt: skip
     shown = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{len(runs)} runs in {out}: {shown}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{len(runs)} runs in {out}: {shown}", highlight=False, soft_wrap=True)
     if refused:
         raise RunError("\n".join(refused))
 
@@ -205,18 +205,16 @@ def _print_summary(out: Path, ends: "Mapping[str, Outcome | BenchmarkError | Non
     """A line per run; what it took is the time of its training and the peak memory of its process."""
     from benchmark.sweep.standing import Outcome
 
-    console.print(
-        f"{'score':>8}{'adapted':>10}{'minutes':>9}{'MiB':>7}  run in {out}", highlight=False, markup=False
-    )
+    console.print(f"{'score':>8}{'adapted':>10}{'minutes':>9}{'MiB':>7}  run in {out}", highlight=False)
     for name, one in ends.items():
         cells = ["-"] * 4
         if isinstance(one, Outcome):
             values = (one.score, one.adapted_return, one.seconds / 60, one.peak_memory_mib)
             cells = [f"{value:.1f}" if math.isfinite(value) else "-" for value in values]
         line = "".join(cell.rjust(width) for cell, width in zip(cells, (8, 10, 9, 7), strict=True))
-        console.print(f"{line}  {name}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{line}  {name}", highlight=False, soft_wrap=True)
     if any(isinstance(one, Outcome) for one in ends.values()):
         console.print(
             f"put what is finished on the leaderboard: python -m benchmark leaderboard --add {out}",
-            highlight=False, markup=False, soft_wrap=True,
+            highlight=False, soft_wrap=True,
         )  # fmt: skip

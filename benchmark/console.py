@@ -14,7 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console()
+console = Console(markup=False)
+"""What it prints is not of this project alone: square brackets in paths and messages stay what they are."""
 
 
 @contextmanager

@@ -192,8 +192,10 @@ class Evaluator:
         """Outcomes (task, episode) of each group of tasks under its policy.
 
         Groups run side by side, each with its share of the cores, so that one's policy does not wait for another's
-        physics; torch gets one thread in each, as policies are small.
+        physics; torch gets one thread in each, as policies are small. Raises AlgorithmError where a policy draws
+        numbers: who draws first would be chance.
         """
+        drawn = self.random.get_state()
         workers = min(len(groups), cores())
         threads = cores() // workers if cores() > workers else int(self.family.steps_in_python)
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -208,4 +210,10 @@ class Evaluator:
                 )
                 for tasks, policy in groups
             ]
-            return [future.result() for future in running]
+            outcomes = [future.result() for future in running]
+        if not torch.equal(self.random.get_state(), drawn):
+            raise AlgorithmError(
+                f"a policy of {algorithm.name} drew from `random` while it acted, so that its return is of chance. "
+                "Draw in adapt; what acts at random is explore's."
+            )
+        return outcomes

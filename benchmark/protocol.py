@@ -60,8 +60,8 @@ class ContextChoice:
     def parse(cls, text: str) -> "ContextChoice":
         """The choice that SOURCE or SOURCE:SIZE stands for."""
         source, _, size = text.partition(":")
-        if size and not (size.isascii() and size.isdecimal()):
-            raise ConfigError(f"a context is SOURCE or SOURCE:SIZE such as mixed:64, not '{text}'.")
+        if size and not (size.isascii() and size.isdecimal() and len(size) < 20):
+            raise ConfigError(f"a context is SOURCE or SOURCE:SIZE such as mixed:64, not '{text[:40]}'.")
         return cls(source, int(size) if size else CONTEXT_SIZE)
 
     def in_episodes(self, horizon: int) -> "ContextChoice":

@@ -1,5 +1,6 @@
 """From a name to a method: built-in names, `module:Class`, or `path/to/file.py:Class`; imported when asked for."""
 
+import hashlib
 import importlib
 import importlib.util
 import re
@@ -8,6 +9,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from benchmark import calls
 from benchmark.algorithm import Algorithm, AlgorithmConfig
 from benchmark.calls import FOREIGN_ERRORS, where
 from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
+from benchmark.files import PROJECT
 
 METHODS = {
     "macaw": "macaw.algorithm:Macaw",
@@ -29,6 +32,9 @@ REFERENCES = {
 """What methods are compared with, and no meta-learner."""
 BUILT_IN = METHODS | REFERENCES
 """Name to `module:Class`. Strings, because the suite imports no method before a run asks for it."""
+
+OWN_FILE = "benchmark_user_"
+"""What the names of modules begin with that are someone's own file."""
 
 REQUIRED = ("update", "adapt", "state", "load_state")
 OPTIONAL = ("version", "Config", "explore", "further_tests", "online_settings", "informed", "fine_tuner")
@@ -65,17 +71,48 @@ def find_algorithm(specification: str) -> type[Algorithm]:
 def _load_file(path: Path) -> types.ModuleType:
     if not path.is_file():
         raise AlgorithmError(f"there is no file {path.resolve()}; give --algo path/to/file.py:Class.")
-    name = f"benchmark_user_{path.stem}"
+    folder = path.resolve().parent
+    name = f"{OWN_FILE}{path.stem}_{hashlib.sha256(bytes(folder)).hexdigest()[:8]}"
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
         raise AlgorithmError(f"{path.resolve()} is not a Python file.")
     module = importlib.util.module_from_spec(specification)
     # dataclasses and typing look a class's module up by its name, and the file may import its neighbours
     sys.modules[name] = module
-    if (folder := str(path.resolve().parent)) not in sys.path:
-        sys.path.append(folder)
+    _let_imports_find(folder)
     specification.loader.exec_module(module)
     return module
+
+
+_added: list[Path] = []
+"""The folder of the own file that was loaded last, unless imports look there anyway."""
+
+
+def _let_imports_find(folder: Path) -> None:
+    """What lies beside an own file, after all else; and no more what lies beside one of another folder.
+
+    Neighbours of two files may have the same name: what was imported from the other folder is forgotten.
+    """
+    if folder not in _added:
+        for other in _added:
+            with suppress(ValueError):
+                sys.path.remove(str(other))
+            for name in [name for name, module in sys.modules.items() if _lies_in(other, name, module)]:
+                del sys.modules[name]
+        _added.clear()
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+        if folder != PROJECT:  # whose packages are the suite's own
+            _added.append(folder)
+
+
+def _lies_in(folder: Path, name: str, module: object) -> bool:
+    """Whether a module, or the package that it is of, is a neighbour of the own files in the folder."""
+    if name.startswith(OWN_FILE):
+        return False
+    top = getattr(sys.modules.get(name.partition(".")[0], module), "__dict__", {})
+    places = [*(top.get("__path__") or ()), top.get("__file__") or ""]
+    return any(place and Path(place).parent == folder for place in places)
 
 
 def _checked(found: type, specification: str) -> type[Algorithm]:
@@ -162,7 +199,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set takes key=value, not '{pair}'.")
         try:
             settings[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except ValueError:  # no TOML, or a number of thousands of digits
             settings[key.strip()] = {"True": True, "False": False}.get(text, text)
     return settings
 
@@ -177,7 +214,10 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     if origin is tuple:
         return _typed_tuple(key, value, choices)
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(f"{key} = {str(value)[:20]}... is too large.") from None
     if isinstance(hint, type) and type(value) is not hint:
         raise ConfigError(f"{key} = {value!r} has the wrong type: it takes a {hint.__name__}.")
     return value

@@ -19,6 +19,8 @@ from benchmark.protocol import PROTOCOL_VERSION, ContextChoice
 Protocol = Literal["standard", "online-finetune"]
 LARGEST_SEED = 2**63 - 1
 """What tables of results take: whole numbers of 64 bits."""
+MOST_THREADS = 4096
+"""More than machines have cores; torch dies of some hundred thousand."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class RunConfig:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("evaluate_every", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} = {getattr(self, name)} is too small: it takes {least} or more.")
-        if self.seed > LARGEST_SEED:
-            raise ConfigError(f"seed = {self.seed} is too large: it takes {LARGEST_SEED} or less.")
+        for name, most in (("seed", LARGEST_SEED), ("threads", MOST_THREADS)):
+            if getattr(self, name) > most:
+                raise ConfigError(f"{name} = {getattr(self, name)} is too large: it takes {most} or less.")
         try:
             torch.device(self.device)
         except RuntimeError as error:

@@ -84,11 +84,11 @@ def main(arguments: list[str]) -> int:
         run = finished_run(folder)
         lines = findings(run, learned(run))
     except (BenchmarkError, OSError) as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(
             f"{folder} is not a finished run of PEARL: {error}"
         )
         return 2
-    Console(highlight=False, soft_wrap=True).print("\n".join(lines))
+    Console(highlight=False, markup=False, soft_wrap=True).print("\n".join(lines))
     return 0
 
 

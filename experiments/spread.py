@@ -77,9 +77,9 @@ def main(arguments: list[str]) -> int:
     try:
         lines = findings(finished_run(chosen.run), chosen.draws)
     except (BenchmarkError, OSError) as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"{chosen.run}: {error}")
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"{chosen.run}: {error}")
         return 2
-    Console(highlight=False, soft_wrap=True).print("\n".join(lines))
+    Console(highlight=False, markup=False, soft_wrap=True).print("\n".join(lines))
     return 0
 
 

@@ -103,6 +103,11 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(
         (["run", "--contexts", "mixed:many"], "a context is SOURCE or SOURCE:SIZE"),
         (["run", "--seeds", "one"], "--seeds takes whole numbers"),
         (["run", "--seeds", ","], "--seeds takes whole numbers"),
+        (["run", "--seeds", "9" * 5000], "--seeds takes whole numbers"),
+        (["run", "--contexts", "mixed:" + "9" * 5000], "a context is SOURCE or SOURCE:SIZE"),
+        (["run", "--set", "discount=1" + "0" * 400], "discount = 10000000000000000000... is too large"),
+        (["run", "--set", "tasks_per_step=" + "9" * 5000], "has the wrong type"),
+        (["run", "--threads", "99999999999"], "threads = 99999999999 is too large"),
         (["run", "--contexts", "mixed", "mixed:999999"], "has 20000 in 'mixed'"),
         (["run", "--steps", "-3"], "steps = -3 is too small"),
         (["run", "--device", "abacus"], "device 'abacus' cannot be used here"),
@@ -111,6 +116,9 @@ def test_a_run_prints_its_table_writes_its_rows_and_goes_on(
         (["leaderboard", "site", "--folder", "no/such/board"], "no/such/board/results holds no results yet"),
         (["leaderboard", "--folder", "no/such/board", "site"], "no/such/board/results holds no results yet"),
         (["figures", "--folder", "no/such/board"], "holds no results to draw"),
+        (["leaderboard", "--add", "a" * 300], "File name too long"),
+        (["level-off", "a" * 300], "File name too long"),
+        (["verify", "a" * 300], "File name too long"),
     ],
 )
 def test_mistakes_get_one_message_and_no_traceback(
@@ -124,6 +132,12 @@ def test_mistakes_get_one_message_and_no_traceback(
     assert said.err.startswith("error: ")
     assert "Traceback" not in said.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_square_brackets_in_a_path_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "[bold]" / "[" / "a]"
+    assert main([*RUN, "--steps", "1", "--out", str(out)]) == 0
+    assert f"rows: {out}/cheetah-dir/macaw/seed-0/result.csv" in capsys.readouterr().out
 
 
 def test_a_mistake_ends_the_process_with_its_message_and_no_traceback() -> None:

@@ -12,7 +12,7 @@ from benchmark import families
 from benchmark.algorithm import Algorithm, FamilyDescription, Transitions
 from benchmark.data.dataset import Dataset
 from benchmark.data.sampler import Sampler
-from benchmark.errors import ConfigError, UnknownNameError
+from benchmark.errors import AlgorithmError, ConfigError, UnknownNameError
 from benchmark.evaluation import Evaluator
 from benchmark.protocol import (
     SOURCES,
@@ -187,6 +187,17 @@ def test_what_is_drawn_in_test_tasks_is_of_the_runs_seed_and_nothing_else_is(tin
 
 def test_evaluation_repeats_exactly(tiny_data: Open) -> None:
     np.testing.assert_array_equal(spied(tiny_data)[1].adapted, spied(tiny_data)[1].adapted)
+
+
+def test_a_policy_that_draws_while_it_acts_is_refused(
+    tiny_data: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def adapt(spy: Spy, context: Transitions) -> Any:
+        return lambda seen: torch.rand((*seen.shape[:2], 6), generator=spy.random)
+
+    monkeypatch.setattr(Spy, "adapt", adapt)
+    with pytest.raises(AlgorithmError, match="drew from `random` while it acted"):
+        spied(tiny_data)
 
 
 def test_equal_contexts_give_equal_policies_whatever_the_task(tiny_data: Open) -> None:

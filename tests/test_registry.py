@@ -195,3 +195,21 @@ def test_settings_of_several_values_are_checked_one_by_one() -> None:
     for wrong in ({"sizes": 5}, {"sizes": [1.5]}, {"pair": [1]}, {"pair": [1.5, 1]}, {"sizes": [100]}):
         with pytest.raises(ConfigError):
             build_config(WithTuples, wrong)
+
+
+def test_neighbours_of_own_files_in_two_folders_may_have_the_same_name(tmp_path: Path) -> None:
+    text = "from dataclasses import dataclass\nfrom benchmark.algorithm import AlgorithmConfig\n"
+    text += "from neighbour import WIDTH\nfrom package.inside import DEPTH\n"
+    text += (
+        "@dataclass(frozen=True)\nclass C(AlgorithmConfig):\n    width: int = WIDTH\n    depth: int = DEPTH\n"
+    )
+    for number, folder in enumerate((tmp_path / "one", tmp_path / "other"), 1):
+        (folder / "package").mkdir(parents=True)
+        (folder / "neighbour.py").write_text(f"WIDTH = {number}\n")
+        (folder / "package" / "__init__.py").write_text("")
+        (folder / "package" / "inside.py").write_text(f"DEPTH = {number}\n")
+    specifications = [write(tmp_path / name, text + METHOD + "    Config = C\n") for name in ("one", "other")]
+    kinds = [find_algorithm(one) for one in (*specifications, *specifications)]
+    assert [vars(build_config(kind, {})) for kind in kinds] == [
+        {"discount": 0.99, "width": number, "depth": number} for number in (1, 2, 1, 2)
+    ]

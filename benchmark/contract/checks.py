@@ -81,6 +81,30 @@ def acts_alike_twice(subject: Subject) -> None:
     same("the same context gave another policy", acting(context, observations), first)
 
 
+def policies_keep_to_themselves(subject: Subject) -> None:
+    """Policies of one method act side by side as each does alone, and draw nothing while they act."""
+    acting, observations = _Acting(subject), subject.observations(2)
+
+    def actions(*steps: int) -> list[list[Tensor]]:
+        """What each of two new policies answers, which are asked in this order."""
+        acting.start_anew()
+        policies = [calls.adapt(acting.method, subject.context(2, size)) for size in (60, 0)]
+        drawn = acting.random.get_state()
+        found: list[list[Tensor]] = [[], []]
+        for which in steps:
+            found[which].append(copied(subject.acted(acting.method, policies[which], observations)))
+        if not torch.equal(acting.random.get_state(), drawn):
+            raise Broken("a policy drew from `random` while it acted: draw in adapt, once")
+        return found
+
+    (first, _), (_, second), together = actions(0, 0, 0), actions(1, 1, 1), actions(0, 1, 0, 1, 0, 1)
+    for alone, beside in zip((first, second), together, strict=True):
+        for one, other in zip(alone, beside, strict=True):
+            same(
+                "a policy acts differently alone and beside another: keep a history in the policy", other, one
+            )
+
+
 def permuting_tasks_permutes_results(subject: Subject) -> None:
     """The order in which tasks are adapted does not matter."""
     acting, context, observations = _Acting(subject), subject.context(4, 60), subject.observations(4)
@@ -108,9 +132,9 @@ class _Acting:
     """A trained method's actions after adapting, which begins at the same state of `random` every time."""
 
     def __init__(self, subject: Subject) -> None:
-        self._subject, self._random = subject, torch.Generator().manual_seed(0)
-        self.method = subject.trained(random=self._random)
-        self._before = self._random.get_state()
+        self._subject, self.random = subject, torch.Generator().manual_seed(0)
+        self.method = subject.trained(random=self.random)
+        self._before = self.random.get_state()
 
     def __call__(self, context: Transitions, observations: Tensor) -> Tensor:
         self.start_anew()
@@ -118,7 +142,7 @@ class _Acting:
 
     def start_anew(self) -> None:
         """Put `random` back to where it was after training."""
-        self._random.set_state(self._before)
+        self.random.set_state(self._before)
 
 
 def _only(context: Transitions, tasks: slice) -> Transitions:
@@ -208,6 +232,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     is_a_policy_where_it_is_told_the_task,
     an_empty_context_tells_nothing,
     acts_alike_twice,
+    policies_keep_to_themselves,
     permuting_tasks_permutes_results,
     company_does_not_matter,
     adapting_leaves_the_method_as_it_was,

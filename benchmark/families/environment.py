@@ -53,9 +53,17 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """One control step; the time limit is applied by `gymnasium.make` (TimeLimit wrapper)."""
-        before = self._state()
+        """One control step; the time limit is applied by `gymnasium.make` (TimeLimit wrapper).
+
+        Raises ValueError for an action of another shape, or that is not finite.
+        """
         exact = np.asarray(action).astype(np.float64)
+        expected = (self.family.action_size,)
+        if exact.shape != expected or not np.isfinite(exact).all():
+            raise ValueError(
+                f"{self.family.name} takes actions of {expected} finite numbers, not {action!r}."
+            )
+        before = self._state()
         self._data.ctrl[:] = exact
         self._data.qacc_warmstart[:] = 0.0
         for _ in range(self.family.frame_skip):

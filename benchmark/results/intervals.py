@@ -120,8 +120,9 @@ def mean_over_seeds(values: ArrayLike) -> Estimate:
 def combine(estimates: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
     """The weighted sum of estimates from different training runs, which are independent: errors add up in squares.
 
-    The degrees of freedom are Welch and Satterthwaite's. Methods share contexts and initial states, which are fixed,
-    but no training seed: runs of the same number are not pairs.
+    The degrees of freedom are Welch and Satterthwaite's. Methods share contexts and initial states, which are fixed.
+    Those that draw alike share batches too where their seeds have the same number; that is left out: what they learn
+    from them differs, and pairs would need the same seeds on both sides.
     """
     parts = [(weight * one.error) ** 2 for one, weight in zip(estimates, weights, strict=True)]
     variance = np.sum(parts, axis=0)

@@ -36,6 +36,7 @@ class Faulty(Algorithm):
             torch.manual_seed(0)
             self.weight += 1e-3 * torch.randn(shape)
         self.steps, self.adapted = 0, 0
+        self.before: float | Tensor = 0.0
 
     def update(self, data: Any) -> Mapping[str, Tensor]:
         batch = data.transitions(data.sample_tasks(4), 32)
@@ -83,6 +84,7 @@ class Faulty(Algorithm):
         if self.fault == "changes-the-context":
             context.returns.mul_(2)
         self.adapted += 1
+        self.before = 0.0
         limit = 5.0 if self.fault == "wide" else 1.0
 
         def act(observations: Tensor) -> Tensor:
@@ -93,6 +95,10 @@ class Faulty(Algorithm):
                 actions = actions - actions.mean(1, keepdim=True)
             if self.fault == "whole-numbers":
                 actions = actions.long()
+            if self.fault == "history":
+                self.before = actions = (actions + self.before) / 2
+            if self.fault == "draws-acting":
+                actions = (actions + 1e-2 * torch.randn((), generator=self.random)).clamp(-1, 1)
             if self.fault == "noise":
                 actions = (actions + 1e-2 * torch.randn(actions.shape, generator=NOISE)).clamp(-1, 1)
             return actions[:, 0] if self.fault == "shape" else actions

@@ -97,6 +97,8 @@ FAULTS = [
     ("informed", checks.is_a_policy_where_it_is_told_the_task),
     ("noise", checks.acts_alike_twice),
     ("changes-the-context", checks.acts_alike_twice),
+    ("history", checks.policies_keep_to_themselves),
+    ("draws-acting", checks.policies_keep_to_themselves),
     ("order", checks.an_empty_context_tells_nothing),
     ("order", checks.permuting_tasks_permutes_results),
     ("company", checks.company_does_not_matter),

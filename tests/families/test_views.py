@@ -37,6 +37,14 @@ def test_environment_passes_gymnasiums_checker(name: str) -> None:
         check_env(make(name, 1))
 
 
+@pytest.mark.parametrize("action", [0.5, [0.5], [[0.5] * 6], [0.5] * 7, [float("nan")] * 6])
+def test_an_action_that_does_not_fit_is_refused(action: Any) -> None:
+    environment = make("cheetah-vel", 7)
+    environment.reset(seed=0)
+    with pytest.raises(ValueError, match=r"cheetah-vel takes actions of \(6,\) finite numbers, not array"):
+        environment.step(np.asarray(action, np.float32))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_views_are_equal_bit_for_bit(name: str) -> None:
     family = families.family(name)

@@ -1,14 +1,19 @@
 """`python -m benchmark leaderboard` on folders of its own: what it writes, prints and refuses."""
 
+import time
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from benchmark import commands_results as commands
-from benchmark.errors import ResultError
+from benchmark.errors import InUseError, ResultError, RunError
+from benchmark.locks import claimed
+from benchmark.results.board import add_runs, find_runs, read_board, write_changes
 from tests.results.helpers import ROW, run, unfinished, write_metrics
 
 
@@ -80,5 +85,25 @@ def test_nothing_is_written_if_the_sum_of_all_is_refused(project: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_gets_one_message(project: Path) -> None:
     (project / "file").write_text("")
-    with pytest.raises(ResultError, match="leaderboard in file cannot be written"):
+    with pytest.raises(RunError, match="the folder file cannot be written"):
         leaderboard("file", run(project / "run", ROW))
+
+
+def test_two_at_once_lose_nothing(project: Path) -> None:
+    """The second waits with reading until the first has written."""
+    first, second = (run(project / f"seed-{seed}", replace(ROW, seed=seed)) for seed in (0, 1))
+    with ThreadPoolExecutor(1) as pool:
+        with claimed(project / "leaderboard"):
+            adding = pool.submit(leaderboard, None, second)
+            time.sleep(0.5)
+            before = read_board(project / "leaderboard")
+            write_changes(before, add_runs(before, find_runs([first])[0]))
+        adding.result(timeout=60)
+    rows = pd.read_csv(project / "leaderboard" / "results" / "cheetah-vel" / "macaw.csv")
+    assert sorted(rows["seed"]) == [0, 1]
+
+
+def test_who_waits_too_long_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PATIENCE", 0.1)
+    with claimed(project / "leaderboard"), pytest.raises(InUseError, match="another process works in"):
+        leaderboard(None, run(project / "run", ROW))
