@@ -57,12 +57,7 @@ class TaskEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
         Raises ValueError for an action of another shape, or that is not finite.
         """
-        exact = np.asarray(action).astype(np.float64)
-        expected = (self.family.action_size,)
-        if exact.shape != expected or not np.isfinite(exact).all():
-            raise ValueError(
-                f"{self.family.name} takes actions of {expected} finite numbers, not {action!r}."
-            )
+        exact = self.family.check_action(action)
         before = self._state()
         self._data.ctrl[:] = exact
         self._data.qacc_warmstart[:] = 0.0

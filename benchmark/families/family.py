@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import gymnasium
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.errors import SimulatorVersionError, UnknownNameError
 
@@ -171,6 +171,18 @@ class Family(ABC):
         if task not in range(self.tasks):
             raise UnknownNameError(f"task of {self.name}", str(task), [f"0 to {self.tasks - 1}"])
         return int(task)
+
+    def check_action(self, action: ArrayLike) -> Array:
+        """The action (action,) in double precision; raises ValueError for one of another shape, or not finite.
+
+        NumPy would broadcast one number to all joints.
+        """
+        exact = np.asarray(action).astype(np.float64)
+        if exact.shape != (self.action_size,) or not np.isfinite(exact).all():
+            raise ValueError(
+                f"{self.name} takes actions of {self.action_size} finite numbers, not {action!r}."
+            )
+        return exact
 
     def require_simulator(self) -> None:
         """Raise SimulatorVersionError unless what simulates this family is installed in the standard's version."""

@@ -59,7 +59,10 @@ class MetaWorldEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """One control step; the time limit is applied by `gymnasium.make` (TimeLimit wrapper)."""
-        observation, reward, success = self._arena.step(np.asarray(action).astype(np.float64))
+        """One control step; the time limit is applied by `gymnasium.make` (TimeLimit wrapper).
+
+        Raises ValueError for an action of another shape, or that is not finite.
+        """
+        observation, reward, success = self._arena.step(self.family.check_action(action))
         info = {"task": self.task, "goal": self.goal, "success": success}
         return observation, reward, False, False, info

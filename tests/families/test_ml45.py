@@ -278,6 +278,14 @@ def test_the_horizon_truncates_and_metaworld_does_not_refuse_to_go_on() -> None:
     environment.unwrapped.step(still)
 
 
+def test_an_action_that_does_not_fit_is_refused() -> None:
+    environment = make(7)
+    environment.reset(seed=0)
+    for action in (np.zeros(5), np.float32(0.5), np.full(4, np.nan)):
+        with pytest.raises(ValueError, match="ml45 takes actions of 4 finite numbers"):
+            environment.step(action)
+
+
 def test_task_and_goal_are_chosen_at_reset() -> None:
     environment = gymnasium.make("ml45-v1", task=45)
     _, info = environment.reset(seed=0, options={"task": 46, "goal": 12})

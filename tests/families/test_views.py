@@ -41,7 +41,7 @@ def test_environment_passes_gymnasiums_checker(name: str) -> None:
 def test_an_action_that_does_not_fit_is_refused(action: Any) -> None:
     environment = make("cheetah-vel", 7)
     environment.reset(seed=0)
-    with pytest.raises(ValueError, match=r"cheetah-vel takes actions of \(6,\) finite numbers, not array"):
+    with pytest.raises(ValueError, match="cheetah-vel takes actions of 6 finite numbers, not array"):
         environment.step(np.asarray(action, np.float32))
 
 
