@@ -92,7 +92,10 @@ def policies_keep_to_themselves(subject: Subject) -> None:
         drawn = acting.random.get_state()
         found: list[list[Tensor]] = [[], []]
         for which in steps:
-            found[which].append(copied(subject.acted(acting.method, policies[which], observations)))
+            seen = (
+                (1, -1)[which] * observations / (1 + len(found[which]))
+            )  # of its own, another in every step
+            found[which].append(copied(subject.acted(acting.method, policies[which], seen)))
         if not torch.equal(acting.random.get_state(), drawn):
             raise Broken("a policy drew from `random` while it acted: draw in adapt, once")
         return found

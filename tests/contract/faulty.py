@@ -96,7 +96,7 @@ class Faulty(Algorithm):
             if self.fault == "whole-numbers":
                 actions = actions.long()
             if self.fault == "history":
-                self.before = actions = (actions + self.before) / 2
+                self.before = actions = (observations @ self.weight + self.before).clamp(-2, 2) / 2
             if self.fault == "draws-acting":
                 actions = (actions + 1e-2 * torch.randn((), generator=self.random)).clamp(-1, 1)
             if self.fault == "noise":
