@@ -40,16 +40,19 @@ def method_colours(algorithms: Iterable[str]) -> dict[str, str]:
 
 
 def looks(series: Mapping[str, str], colours: Mapping[str, str]) -> dict[str, Look]:
-    """How to draw the series, label to algorithm, in one picture: the first of a method looks as in every picture."""
+    """How to draw the series, label to algorithm, in one picture.
+
+    The one that is labelled with the method's name alone, else its first, looks as in every picture.
+    """
     spare = cycle([one for one in OTHER_COLOURS if one not in {colours[name] for name in series.values()}]
                   or OTHER_COLOURS)  # fmt: skip
     found: dict[str, Look] = {}
     drawn: dict[str, int] = {}
     others = cycle(OTHER_MARKERS)
-    for label, algorithm in series.items():
+    for label, algorithm in sorted(series.items(), key=lambda item: item[0] != item[1]):
         before = drawn.get(algorithm, 0)
         colour = next(spare) if before else colours[algorithm]
         marker = next(others) if before or algorithm not in MARKERS else MARKERS[algorithm]
         found[label] = Look(colour, DASHES[before % len(DASHES)], marker)
         drawn[algorithm] = before + 1
-    return found
+    return {label: found[label] for label in series}

@@ -30,3 +30,9 @@ def test_two_lines_of_a_method_are_told_apart_without_colour() -> None:
     assert found["pearl"].colour == COLOURS["pearl"]
     assert len({(one.colour, one.dashes, one.marker) for one in found.values()}) == 3
     assert found["macaw"].dashes != found["macaw, steps 10"].dashes
+
+
+def test_what_has_the_methods_name_alone_looks_the_same_wherever_it_stands() -> None:
+    found = looks({"pearl, products=bfloat16": "pearl", "pearl": "pearl"}, method_colours([]))
+    assert list(found) == ["pearl, products=bfloat16", "pearl"]
+    assert found["pearl"] == looks({"pearl": "pearl"}, method_colours([]))["pearl"]
