@@ -122,7 +122,7 @@ def _one_run(config: object, folder: Path, open_data: "OpenData", resume: bool) 
     assert isinstance(config, RunConfig)
     one = Run(config, folder, open_data)
     if resume and not one.checkpoints.exists():
-        console.print(f"nothing to resume in {folder}: this run starts anew", highlight=False)
+        console.print(f"nothing to resume in {folder}: this run starts anew", highlight=False, soft_wrap=True)
     with claimed(folder):
         one.prepare(resume)
         return _trained(one)
@@ -133,7 +133,7 @@ def _trained(one: "Run") -> "pd.DataFrame":
 
     config, folder = one.config, one.folder
     where = f"{one.algorithm.name} on {one.family.name}, seed {config.seed}"
-    console.print(f"{where}: {config.steps} meta-steps, results in {folder}", highlight=False)
+    console.print(f"{where}: {config.steps} meta-steps, results in {folder}", highlight=False, soft_wrap=True)
     with progress_bar("meta-training", config.steps) as (progress, task):
         progress.update(task, completed=one.step)
 
