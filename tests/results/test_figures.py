@@ -266,6 +266,13 @@ def test_over_all_families_each_counts_once_and_only_methods_that_ran_on_all(tmp
     assert profiles.loc["14", "y"] == pytest.approx((1 + 1 / 3) / 2)
 
 
+def test_scores_say_where_a_methods_rounded_rows_stand_in(tmp_path: Path) -> None:
+    rounded = replace(ROW, algorithm="pearl", settings="products=bfloat16")
+    table = aggregate.aggregate_scores(read_board(board(tmp_path, ROW, rounded)))
+    assert "pearl on cheetah-vel: products=bfloat16" in remarks(table, "median")
+    assert not [one for one in remarks(table, "median") if one.startswith("macaw")]
+
+
 def test_of_several_lengths_of_training_the_longest_is_drawn(tmp_path: Path) -> None:
     longer = [replace(row, steps=20, adapted_return=-50.0, score=80.0) for row in SEEDS]
     path = board(tmp_path, *longer, *SEEDS)

@@ -76,8 +76,15 @@ def aggregate_scores(board: Board) -> pd.DataFrame:
     """Interquartile mean, mean, median and optimality gap of the scores, by family and over all."""
     rows = standard(result_rows(board))
     methods, families = _by_method(rows), sorted(set(rows["name"]))
+    stand_ins = [
+        f"{algorithm} on {name}: {settings}"
+        for algorithm, by_family in methods.items()
+        for name, one in by_family.items()
+        if (settings := one.rows["settings"].iloc[0])
+    ]
     parts = []
     for panel, statistic in STATISTICS.items():
+        parts += [remark(panel, one) for one in stand_ins]
         for algorithm, by_family in methods.items():
             for name, one in by_family.items():
                 matrix = score_matrix(one.rows)
