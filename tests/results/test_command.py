@@ -94,9 +94,9 @@ def test_two_at_once_lose_nothing(project: Path) -> None:
     first, second = (run(project / f"seed-{seed}", replace(ROW, seed=seed)) for seed in (0, 1))
     with ThreadPoolExecutor(1) as pool:
         with claimed(project / "leaderboard"):
-            adding = pool.submit(leaderboard, None, second)
-            time.sleep(0.5)
             before = read_board(project / "leaderboard")
+            adding = pool.submit(leaderboard, None, second)
+            time.sleep(2)  # without the lock the second would write now, and its rows be written over
             write_changes(before, add_runs(before, find_runs([first])[0]))
         adding.result(timeout=60)
     rows = pd.read_csv(project / "leaderboard" / "results" / "cheetah-vel" / "macaw.csv")
