@@ -193,16 +193,29 @@ def raw_positive(value: float, count: int, device: torch.device) -> Float[Tensor
     return torch.full((count,), math.log(value), device=device)
 
 
-def theta_gradients(network: Network, theta: Sequence[Float[Tensor, " _"]]) -> list[Tensor]:
-    """From the gradient of theta to those of the learned tensors of a network that takes no inner step."""
+def theta_gradients(network: Network, theta: Sequence[Float[Tensor, "*task _"]]) -> list[Tensor]:
+    """From the gradient of theta to those of the learned tensors of a network that takes no inner step.
+
+    Those of W hold until the next call. A network of several tasks has a task dimension everywhere.
+    """
     gradients: list[Tensor] = []
     for block, gradient in zip(network.blocks, theta, strict=True):
         if block.transform is not None:
             latent, weight = block.transform.latent, block.transform.weight
-            gradients.append(weight.t() @ gradient)
-            gradients.append(torch.outer(gradient, latent, out=gradient_memory(weight)))
+            memory = gradient_memory(weight)
+            gradients.append(_of_latent(weight, gradient))
+            gradients.append(torch.mul(gradient.unsqueeze(-1), latent.unsqueeze(-2), out=memory))
         gradients.append(gradient)
     return gradients
+
+
+def _of_latent(
+    weight: Float[Tensor, "*task row latent"], gradient: Float[Tensor, "*task row"]
+) -> Float[Tensor, "*task latent"]:
+    """W^T g; of several tasks as g^T W, four times as fast on a processor as the product of W^T."""
+    if gradient.dim() == 1:
+        return weight.t() @ gradient
+    return (gradient.unsqueeze(-2) @ weight).squeeze(-2)
 
 
 def _block_step(block: Block, gradient: Tensor, inner_lr: list[Tensor]) -> PlainStep | LatentStep:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from benchmark.algorithm import Policy, TrainingData, Transitions
 from macaw import losses
+from macaw.adaptation import InnerLoss, leaves, theta_gradients
 from macaw.networks import Layer, Network, policy_means, values
 from macaw.optimizer import Adam
 from macaw.policies import deterministic_policy, exploring_policy
@@ -102,7 +103,7 @@ class OnlineAWR:
         """
         self._awr, self._std, self._random = awr, exploration_std, random
         self._as_input, self._as_policy = as_input, as_policy
-        self._value, self._policy = value.map(leaf), policy.map(leaf)
+        self._value, self._policy = value, policy
         self._value_adam = Adam(self._value.tensors(), ONLINE_LR)
         self._policy_adam = Adam(self._policy.tensors(), ONLINE_LR)
 
@@ -110,22 +111,43 @@ class OnlineAWR:
         """The deterministic policy with Gaussian noise."""
         return exploring_policy(self.policy(), self._std, self._random)
 
+    @torch.no_grad()
     def learn(self, data: TrainingData) -> None:
         """100 Adam steps of V, then 200 of the policy, each on 256 transitions per task."""
         tasks = torch.arange(data.tasks, device=self._random.device)
-        with torch.enable_grad():
-            for _ in range(ONLINE_VALUE_STEPS):
-                batch = self._as_input(data.transitions(tasks, ONLINE_BATCH))
-                loss = self._awr.value_losses(self._value, batch).sum()
-                self._value_adam.step(gradients(loss, self._value))
-            for _ in range(ONLINE_POLICY_STEPS):
-                batch = self._as_input(data.transitions(tasks, ONLINE_BATCH))
-                loss = self._awr.policy_losses(self._policy, self._value, batch).sum()
-                self._policy_adam.step(gradients(loss, self._policy))
+        for _ in range(ONLINE_VALUE_STEPS):
+            self._learn_value(self._as_input(data.transitions(tasks, ONLINE_BATCH)))
+        value = self._value.repeated(data.tasks)
+        for _ in range(ONLINE_POLICY_STEPS):
+            self._learn_policy(self._as_input(data.transitions(tasks, ONLINE_BATCH)), value)
 
     def policy(self) -> Policy:
         """The deterministic policy as it is now."""
         return self._as_policy(deterministic_policy(self._policy.layers(self._policy.theta())))
+
+    def _learn_value(self, batch: Transitions) -> None:
+        returns = self._awr.returns(batch)
+
+        def loss(layers: list[Layer]) -> Float[Tensor, " task"]:
+            return losses.value_loss(values(layers, batch.observations), returns)
+
+        _step(self._value, self._value_adam, loss)
+
+    def _learn_policy(self, batch: Transitions, value: list[Layer]) -> None:
+        advantages = self._awr.advantages(value, batch)
+
+        def loss(layers: list[Layer]) -> Float[Tensor, " task"]:
+            return self._awr.policy_loss(policy_means(layers, batch.observations), batch, advantages)
+
+        _step(self._policy, self._policy_adam, loss)
+
+
+def _step(network: Network, adam: Adam, loss: InnerLoss) -> None:
+    """One Adam step, for which automatic differentiation sees nothing larger than theta."""
+    theta = leaves(network.theta())
+    with torch.enable_grad():
+        found = torch.autograd.grad(loss(network.layers(theta)).sum(), theta)
+    adam.step(theta_gradients(network, found))
 
 
 def leaf(tensor: Tensor) -> Tensor:

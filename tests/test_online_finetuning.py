@@ -30,6 +30,7 @@ from benchmark.run_config import RunConfig
 from benchmark.training import Run
 from macaw.algorithm import Macaw
 from macaw.awr import ONLINE_BATCH, ONLINE_LR, ONLINE_POLICY_STEPS, ONLINE_VALUE_STEPS
+from macaw.networks import Network
 
 Open = Callable[[str], Dataset]
 CPU = torch.device("cpu")
@@ -171,6 +172,34 @@ def test_awr_goes_on_from_the_adapted_networks_and_learns(kind: Any) -> None:
     assert bool((after[1] < before[1]).all())
     assert torch.equal(acting(batch.observations), actions), "a policy that was given out does not change"
     assert not torch.equal(learner.policy()(batch.observations), actions)
+
+
+@pytest.mark.parametrize(
+    "kind, settings", [(Macaw, {}), (Macaw, {"weight_transform": False}), (MultitaskAWR, {})]
+)
+def test_learning_on_is_adam_on_every_learned_tensor(kind: Any, settings: dict[str, Any]) -> None:
+    """Against automatic differentiation of everything, V computed anew for every step."""
+    learner = built(kind, **settings).fine_tuner(transitions(FAMILY, 2, 60, 5))
+    value, policy = (copy_of(network) for network in (learner._value, learner._policy))
+    batch, tasks = transitions(FAMILY, 2, 400), torch.arange(2)
+    data = gathered_of(batch)
+    for network, steps in ((value, ONLINE_VALUE_STEPS), (policy, ONLINE_POLICY_STEPS)):
+        adam = torch.optim.Adam(network.tensors(), ONLINE_LR)
+        for _ in range(steps):
+            drawn = learner._as_input(data.transitions(tasks, ONLINE_BATCH))
+            about_policy = learner._awr.policy_losses(policy, value, drawn)
+            loss = about_policy if network is policy else learner._awr.value_losses(value, drawn)
+            adam.zero_grad()
+            loss.sum().backward()
+            adam.step()
+    learner.learn(gathered_of(batch))
+    for mine, naive in ((learner._value, value), (learner._policy, policy)):
+        for found, expected in zip(mine.tensors(), naive.tensors(), strict=True):
+            torch.testing.assert_close(found, expected.detach(), rtol=0, atol=ONLINE_LR)
+
+
+def copy_of(network: Network) -> Network:
+    return network.map(lambda tensor: tensor.detach().clone().requires_grad_())
 
 
 def test_the_adapted_network_has_the_adapted_layers() -> None:
