@@ -24,7 +24,10 @@ def test_table_1_has_the_return_after_each_number_of_environment_steps(tmp_path:
     )
     line = next(line for line in table_1.markdown(found).splitlines() if "| macaw |" in line)
     ends = [f"{middle:.1f} [{middle - REACH:.0f}, {middle + REACH:.0f}]" for middle in (-90, -70)]
-    assert line == f"| cheetah-vel | random | mixed:256 | macaw | {ends[0]} | no runs | {ends[1]} |"
+    assert (
+        line
+        == f"| cheetah-vel | random | mixed:256 | macaw | {len(SEEDS)} | {ends[0]} | no runs | {ends[1]} |"
+    )
 
 
 def test_table_1_averages_the_seeds_that_were_fine_tuned(tmp_path: Path) -> None:
@@ -46,14 +49,29 @@ def test_table_1_looks_for_the_settings_that_the_protocol_gives(method: str) -> 
 
 def test_a_method_that_was_not_fine_tuned_online_is_a_line_without_numbers(tmp_path: Path) -> None:
     text = table_1.markdown(table_1.table(read_board(board(tmp_path, *SEEDS))))
-    assert text.count("| no runs | no runs | no runs |") == 9
+    assert text.count("| - | no runs | no runs | no runs |") == 9
+
+
+def test_methods_without_runs_follow_their_familys_others(tmp_path: Path) -> None:
+    rows = as_frame([replace(row, algorithm="multitask-awr") for row in SEEDS]).assign(online_steps=10_000)
+    drawn = table_1.cells(table_1.table(Board(tmp_path, {tmp_path / "rows": rows}, {})))
+    assert [line[:2] for line in drawn[1:5]] == [
+        ["cheetah-vel (data mixed, context mixed:256)"],
+        ["multitask-awr", str(len(SEEDS))],
+        ["macaw", "-"],
+        ["pearl", "-"],
+    ]
+    assert [line for line in drawn if len(line) == 1][1:] == [["walker-params"], ["ant-dir"]]
 
 
 def test_a_method_that_was_fine_tuned_with_other_rounding_alone_says_so(tmp_path: Path) -> None:
     plain = as_frame([replace(row, algorithm="pearl") for row in SEEDS])
     rounded = plain.assign(settings="products=bfloat16", adapted_return=-50.0, online_steps=10_000)
     found = table_1.table(Board(tmp_path, {tmp_path / "rows": pd.concat([plain, rounded])}, {}))
-    assert "| pearl, products=bfloat16 | no runs | -50.0 [-50, -50] | no runs |" in table_1.markdown(found)
+    assert (
+        f"| pearl, products=bfloat16 | {len(SEEDS)} | no runs | -50.0 [-50, -50] | no runs |"
+        in table_1.markdown(found)
+    )
     both = table_1.table(
         Board(
             tmp_path,

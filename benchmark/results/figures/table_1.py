@@ -77,27 +77,37 @@ def _numbers(steps: int, parts: Mapping[Any, pd.DataFrame]) -> dict[str, object]
 
 
 def _lines(frame: pd.DataFrame) -> list[list[str]]:
-    """For readers, a line per method: family, data, context, method, and the return after each number of steps."""
+    """For readers, a line per method: family, data, context, method, seeds, the return after each number of steps."""
     names = ["family", "data", "context", "method"]
     lines = []
     for key, part in frame.groupby(names, sort=False):
         by_steps = {row["online_steps"]: row for row in part.to_dict("records")}
-        lines.append([*map(str, key), *(_cell(by_steps.get(steps)) for steps in ONLINE_STEPS)])
+        seeds = part["seeds"].max()
+        numbers = (_cell(by_steps.get(steps)) for steps in ONLINE_STEPS)
+        lines.append([*map(str, key), "-" if pd.isna(seeds) else str(int(seeds)), *numbers])
     return lines
 
 
 def cells(frame: pd.DataFrame) -> list[list[str]]:
-    """The table as it is drawn: a subheading per family, data and context, and under it the methods."""
-    found = [["", *HEADINGS]]
-    for (family, data, context), lines in groupby(_lines(frame), key=lambda line: line[:3]):
-        found.append([family if data == "-" else f"{family} (data {data}, context {context})"])
-        found += [line[3:] for line in lines]
+    """The table as it is drawn: a subheading per family, data and context, and under it the methods.
+
+    A family's methods without runs follow its others, under a subheading of their own where there are no others.
+    """
+    found = [["", "seeds", *HEADINGS]]
+    for family, of_family in groupby(_lines(frame), key=lambda line: line[0]):
+        lines = sorted(of_family, key=lambda line: line[1] == "-")
+        for number, ((data, context), group) in enumerate(groupby(lines, key=lambda line: line[1:3])):
+            if data != "-":
+                found.append([f"{family} (data {data}, context {context})"])
+            elif number == 0:
+                found.append([family])
+            found += [line[3:] for line in group]
     return found
 
 
 def markdown(frame: pd.DataFrame) -> str:
     """The table in Markdown, with its title."""
-    lines = [["family", "data", "context", "method", *HEADINGS], *_lines(frame)]
+    lines = [["family", "data", "context", "method", "seeds", *HEADINGS], *_lines(frame)]
     heading, *others = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join([TITLE, "", heading, "|" + " --- |" * len(lines[0]), *others, ""])
 
