@@ -239,7 +239,7 @@ def test_workers_end_with_their_parent_and_save(
     recipe.write_text(TWO_SHARES.to_toml())
     command = [sys.executable, "-m", "benchmark", "data", "collect", "--family", "cheetah-dir"]
     parent = subprocess.Popen(
-        [*command, "--recipe", str(recipe), "--out", str(tmp_path)],
+        [*command, "--recipe", str(recipe), "--out", str(tmp_path), "--processes", "2"],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -272,7 +272,7 @@ def test_a_failed_process_ends_the_others(tmp_path: Path) -> None:
     long = replace(TINY, steps=100_000)
     (tmp_path / "share-1.pt").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match=r"share-1\.pt cannot be read"):
-        collect(long, tmp_path)
+        collect(long, tmp_path, processes=2)
     assert not multiprocessing.active_children()
     other = Share(long, 0, tmp_path)
     other.load()
@@ -286,7 +286,7 @@ def test_a_killed_process_ends_the_others(tmp_path: Path) -> None:
     with pytest.raises(
         RunError, match=r"the process of share \d was killed by SIGKILL .*the same command goes on"
     ):
-        collect(replace(TINY, steps=100_000), tmp_path, progress=kill_one)
+        collect(replace(TINY, steps=100_000), tmp_path, processes=2, progress=kill_one)
     assert not multiprocessing.active_children()
 
 
