@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.errors import ResultError, SubmissionError
 from benchmark.results.curves import read_curves, run_curve, with_curve
-from benchmark.results.rows import KEY, OF_A_TEST, read_rows, write_table
+from benchmark.results.rows import KEY, OF_A_TEST, read_rows, table_text, write_table
 from benchmark.results.submission import Submission, read_submissions
 from benchmark.results.trust import OWN, read_mark
 
@@ -143,13 +143,17 @@ def _refuse_conflicts(rows: pd.DataFrame, path: Path) -> None:
 
 
 def write_changes(before: Board, after: Board) -> list[Path]:
-    """Write the tables of `after` that are not those of `before`; returns their paths."""
+    """Write the tables of `after` whose files would not be those of `before`; returns their paths."""
     old = {**before.results, **before.curves}
-    changed = {path: table for path, table in {**after.results, **after.curves}.items()
-               if table is not old.get(path)}  # fmt: skip
-    for path, table in changed.items():
-        write_table(path, table)
-    return sorted(changed)
+    new = {**after.results, **after.curves}
+    changed = [path for path in sorted(new) if path not in old or _differ(old[path], new[path])]
+    for path in changed:
+        write_table(path, new[path])
+    return changed
+
+
+def _differ(old: pd.DataFrame, new: pd.DataFrame) -> bool:
+    return new is not old and table_text(new) != table_text(old)
 
 
 @contextmanager

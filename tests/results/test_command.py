@@ -66,6 +66,21 @@ def test_the_printed_table_can_be_read_at_80_columns(
         assert text in shown
 
 
+def test_only_files_that_change_are_called_updated(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known, new = run(project / "known", ROW), run(project / "new", replace(ROW, family="cheetah-dir-v1"))
+    leaderboard(None, known)
+    capsys.readouterr()
+    leaderboard(None, known)
+    again = capsys.readouterr().out
+    assert "updated" not in again
+    assert again.startswith("all of these runs are there already\n")
+    leaderboard(None, known, new)
+    updated = [line for line in capsys.readouterr().out.splitlines() if line.startswith("updated")]
+    assert updated == [
+        f"updated {project}/leaderboard/{part}/cheetah-dir/macaw.csv" for part in ("curves", "results")
+    ]
+
+
 def test_unfinished_runs_are_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(project / "runs" / "seed-0", ROW)
     folder = unfinished(project / "runs" / "seed-1")
