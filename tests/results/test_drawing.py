@@ -10,7 +10,7 @@ from benchmark.results.figures import own, paper
 from benchmark.results.figures.drawing import PANEL_HEIGHT, draw, style
 from benchmark.results.figures.figure import Figure
 from benchmark.results.style import method_colours
-from tests.results.helpers import ROW, add, run
+from tests.results.helpers import ROW, SEEDS, add, run
 
 SOURCE = next(one for one in own.FIGURES if one.name == "context-source")
 SIZE = next(one for one in own.FIGURES if one.name == "context-size")
@@ -33,6 +33,19 @@ def test_remarks_take_no_room_from_what_is_drawn(figure: Figure, tmp_path: Path)
         canvas = draw(figure, table, method_colours(METHODS))
         heights = [axis.get_window_extent().height / canvas.dpi for axis in canvas.axes if axis.get_visible()]
     assert min(heights) > 0.4 * PANEL_HEIGHT
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_two_seeds_are_dots_about_their_mean_and_the_caption_says_so(tmp_path: Path, seeds: int) -> None:
+    add(tmp_path / "board", *(run(tmp_path / str(row.seed), row) for row in SEEDS[:seeds]))
+    with style():
+        canvas = draw(SIZE, SIZE.table(read_board(tmp_path / "board")), method_colours(METHODS))
+    panel = next(axis for axis in canvas.axes if axis.get_title(loc="left") == "cheetah-vel")
+    mean, *others = panel.lines
+    dots = [line for line in others if line.get_marker() == "."]
+    assert [dot.get_ydata().tolist() for dot in dots] == ([[-100.0, -90.0]] if seeds == 2 else [])
+    assert all(set(dot.get_xdata()) == set(mean.get_xdata()) for dot in dots)
+    assert ("small dots" in canvas.get_supxlabel()) == (seeds == 2)
 
 
 def test_methods_with_published_values_alone_are_named_and_their_places_too(tmp_path: Path) -> None:

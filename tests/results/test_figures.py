@@ -224,6 +224,20 @@ def test_context_sizes_make_one_line_and_the_missing_ones_are_named(tmp_path: Pa
     assert "macaw: no runs with 128, 512, 1000 transitions" in remarks(table)
 
 
+@pytest.mark.parametrize(("seeds", "apart"), [(1, []), (2, [-100.0, -90.0]), (3, [])])
+def test_a_point_of_two_seeds_shows_both_and_more_have_an_interval(
+    tmp_path: Path, seeds: int, apart: list[float]
+) -> None:
+    table = own.context_size(read_board(board(tmp_path, *SEEDS[:seeds])))
+    (point,) = drawn(table).to_dict("records")
+    assert drawn(table, "seed")["y"].tolist() == apart
+    assert drawn(table, "seed")[["series", "x"]].drop_duplicates().to_numpy().tolist() in (
+        [],
+        [["macaw", "256"]],
+    )
+    assert (point["low"] < point["y"] < point["high"]) == (seeds == 3)
+
+
 def test_profiles_fall_where_the_scores_are(tmp_path: Path) -> None:
     rows = [replace(row, score=30.0 + 20 * row.seed) for row in SEEDS]
     lines = drawn(aggregate.performance_profiles(read_board(board(tmp_path, *rows)))).set_index("x")

@@ -50,6 +50,8 @@ CLOSE = 0.12
 """Share of a panel's height within which a label would touch the next one's line, and is put under its own."""
 AT_A_PLACE: dict[str, Any] = {"linestyle": "", "marker": "_", "markersize": 9, "markeredgewidth": 1.2}
 """How a published value is drawn on an axis of names."""
+OF_A_SEED: dict[str, Any] = {"linestyle": "", "marker": ".", "markersize": 3, "alpha": 0.6}
+"""How one seed's value is drawn, at a point that is the mean of two."""
 Looks: TypeAlias = tuple[Mapping[str, Look], Mapping[str, str]]
 """Of the series, and the colours of the methods."""
 LONGEST_ENTRY = 32
@@ -86,7 +88,10 @@ def draw(figure: Figure, table: pd.DataFrame, colours: Mapping[str, str]) -> Can
         _panel(axis, figure, str(name), part, (drawn, colours))
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    below = f"{figure.x_label}\n({figure.conditions};\n95 % intervals over seeds, where there are three)"
+    seeds = "; small dots: single seeds" * bool((table["kind"] == "seed").any())
+    below = (
+        f"{figure.x_label}\n({figure.conditions};\n95 % intervals over seeds, where there are three{seeds})"
+    )
     canvas.supxlabel(below, fontsize=6, linespacing=1.15)
     canvas.supylabel(figure.y_label, fontsize=6.5)
     handles = _legend(figure, table, (drawn, colours))
@@ -141,7 +146,11 @@ def _panel(axis: Axes, figure: Figure, name: str, part: pd.DataFrame, looked: Lo
         # beside each other, that none hides another
         room = (0.25 if figure.joined else 0.5) if places else 0.0
         shift = room * ((number + 0.5) / len(lines) - 0.5)
-        _line(axis, [x + shift for x in xs], rows, kind == "line", looked[0][str(series)], figure)
+        look = looked[0][str(series)]
+        _line(axis, [x + shift for x in xs], rows, kind == "line", look, figure)
+        seeds = part[(part["kind"] == "seed") & (part["series"] == series)]
+        if kind == "line" and len(seeds):
+            axis.plot([places[x] + shift for x in seeds["x"]], seeds["y"], color=look.colour, **OF_A_SEED)
     _marks(axis, part, places, looked[1])
     axis.set_ylim(figure.y_limits)
     axis.yaxis.set_major_locator(MaxNLocator(5))

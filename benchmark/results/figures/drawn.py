@@ -2,6 +2,7 @@
 
 panel        kind       series   algorithm   x      y      low    high   seeds   key
 cheetah-vel  line       macaw    macaw       500    -176   -190   -162   3       family=cheetah-vel-v1; ...
+cheetah-vel  seed       macaw    macaw       early  -172                 1       family=cheetah-vel-v1; ...
 cheetah-vel  published                       macaw         -128                   number in the authors' ...
 cheetah-vel  missing    no runs of pearl
 """
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from benchmark.results.figures.rows import Series, key_text
-from benchmark.results.intervals import Estimate, estimate, mean_over_seeds
+from benchmark.results.intervals import MINIMUM_SEEDS, Estimate, estimate, mean_over_seeds
 from benchmark.results.rows import score_matrix
 from benchmark.results.statistics import Statistic
 
@@ -64,10 +65,13 @@ def curve(panel: str, series: Series, column: str, kind: str = "line", x: str = 
 
 
 def point(panel: str, series: Series, x: object, column: str = "adapted_return") -> pd.DataFrame:
-    """The mean over test tasks and seeds of one key's rows."""
-    matrix = score_matrix(series.rows, column)
-    found = mean_over_seeds(matrix.mean(axis=1, keepdims=True))
-    return points(panel, "line", series, [x], found, len(matrix))
+    """The mean over test tasks and seeds of one key's rows, and each seed's where two are too few for an interval."""
+    means = score_matrix(series.rows, column).mean(axis=1, keepdims=True)
+    whole = points(panel, "line", series, [x], mean_over_seeds(means), len(means))
+    if not 1 < len(means) < MINIMUM_SEEDS:
+        return whole
+    apart = [points(panel, "seed", series, [x], mean_over_seeds(one[None]), 1) for one in means]
+    return pd.concat([whole, *apart], ignore_index=True)
 
 
 def profile(panel: str, series: Series, xs: Sequence[float], statistic: Statistic) -> pd.DataFrame:
