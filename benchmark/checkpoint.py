@@ -16,6 +16,7 @@ import torch
 
 from benchmark.errors import CheckpointError, RunError
 from benchmark.files import sha256_of_file, write_atomically, write_text
+from benchmark.run_config import differences
 
 GO_ON = "`run --resume`, or the same `sweep`, goes on"
 """How a run that was begun by either is gone on with."""
@@ -86,13 +87,10 @@ class Checkpoints:
                 f"{path} is damaged or was cut short: its SHA-256 is not the one saved. {advice}"
             )
         wanted = json.loads(json.dumps(self.identity))
-        different = [key for key in sorted({*wanted, *stored}) if wanted.get(key) != stored.get(key)]
+        different = differences(stored, wanted)
         if different:
-            listed = "; ".join(
-                f"{key}: {stored.get(key)!r} there, {wanted.get(key)!r} here" for key in different
-            )
             raise CheckpointError(
-                f"the checkpoint in {self.folder} belongs to another configuration ({listed}). "
+                f"the checkpoint in {self.folder} belongs to another configuration ({'; '.join(different)}). "
                 "Resume with the same options, or choose another --out."
             )
         try:

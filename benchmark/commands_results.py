@@ -80,11 +80,10 @@ def _updated(folder: Path, finished: Sequence[Path]) -> "pd.DataFrame":
             table = tables.readme_table(tables.under_usual_conditions(frame))
             text = tables.replace_between_markers(readme.read_text(), "leaderboard", table)
         changed = board.write_changes(before, after)
-        said = [f"updated {path}" for path in changed] or ["all of these runs are there already"] * bool(
-            finished
-        )
-        for line in said:
-            console.print(line, highlight=False, soft_wrap=True)
+        for path in changed:
+            console.print(f"updated {path}", highlight=False, soft_wrap=True)
+        if finished and not changed:
+            console.print("all of these runs are there already", highlight=False)
         write_table(folder / "leaderboard.csv", frame)
         if finished:
             list(regenerate(board.read_board(folder), [LEARNING_CURVES]))  # of the digits that are written

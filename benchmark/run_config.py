@@ -177,3 +177,15 @@ def settings_text(config: AlgorithmConfig) -> str:
         name for name in type(config).__dataclass_fields__ if getattr(config, name) != getattr(defaults, name)
     ]
     return ";".join(f"{name}={getattr(config, name)}" for name in names)
+
+
+def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What two identities differ in, such as `seed: 0 there, 1 here`; of tables only the entries that do."""
+    found: list[str] = []
+    for key in sorted({*stored, *wanted}):
+        there, here = stored.get(key), wanted.get(key)
+        if isinstance(there, Mapping) and isinstance(here, Mapping):
+            found += differences(there, here)
+        elif there != here:
+            found.append(f"{key}: {there!r} there, {here!r} here")
+    return found

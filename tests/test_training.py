@@ -170,7 +170,7 @@ def test_a_run_is_never_overwritten(tiny_data: Open, tmp_path: Path) -> None:
         start(tmp_path, tiny_data)
     for change, message in [
         ({"seed": 1}, "seed: 0 there, 1 here"),
-        ({"settings": {**SMALL, "latent_size": 5}}, "algorithm_settings"),
+        ({"settings": {**SMALL, "latent_size": 5}}, r"\(latent_size: 4 there, 5 here\)"),
         ({"split": "tuning"}, "split: 'standard' there, 'tuning' here"),
     ]:
         with pytest.raises(CheckpointError, match=message):

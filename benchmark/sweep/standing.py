@@ -13,7 +13,7 @@ from benchmark.data import catalog
 from benchmark.data.dataset import dataset_id
 from benchmark.errors import DataError, ResultError, RunError
 from benchmark.results.rows import read_rows
-from benchmark.run_config import as_toml
+from benchmark.run_config import as_toml, differences
 from benchmark.sweep.plan import PlannedRun
 
 State = Literal["finished", "unfinished", "missing"]
@@ -52,11 +52,11 @@ def standing(run: PlannedRun) -> Standing:
     wanted = tomllib.loads(
         as_toml({**run.config.full_identity(run.kind, run.settings), **_data_identity(run)})
     )
-    different = [key for key in wanted if wanted[key] != stored.get(key)]
+    different = differences({key: stored.get(key) for key in wanted}, wanted)
     if different:
-        listed = "; ".join(f"{key}: {stored.get(key)!r} there, {wanted[key]!r} here" for key in different)
         raise RunError(
-            f"{run.folder} holds another run ({listed}); nothing was changed. Choose another --out, or move it away."
+            f"{run.folder} holds another run ({'; '.join(different)}); nothing was changed. Choose another --out, or "
+            "move it away."
         )
     step, asked = reached(run), run.config.steps
     if step > asked:

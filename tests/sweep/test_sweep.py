@@ -68,7 +68,7 @@ def test_a_list_names_what_is_refused_behind_all_others(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("latent_size = 4", "latent_size = 5", r"holds another run \(algorithm_settings: .*--out"),
+        ("latent_size = 4", "latent_size = 5", r"holds another run \(latent_size: 4 there, 5 here\).*--out"),
         ("evaluate_every = 50", "evaluate_every = 25", r"holds another run \(evaluate_every: 50 there, 25"),
         ("steps = 210", "steps = 200", "has already done 210 steps, more than the 200 asked for"),
     ],
