@@ -10,6 +10,7 @@ import torch
 
 from benchmark.checkpoint import Checkpoints
 from benchmark.errors import CheckpointError, RunError
+from benchmark.run_config import differences
 
 CPU = torch.device("cpu")
 IDENTITY = {"algorithm": "macaw", "seed": 0}
@@ -116,3 +117,18 @@ def test_a_kill_between_state_and_manifest_leaves_the_last_checkpoint(checkpoint
     assert {path.name for path in checkpoints.folder.glob("step*")} == {"step-00000002.pt"}
     checkpoints.save(3, {"weights": torch.arange(1000.0)})
     assert torch.equal(checkpoints.load(CPU)["weights"], torch.arange(1000.0))
+
+
+@pytest.mark.parametrize(
+    ("stored", "wanted", "expected"),
+    [
+        ({"seed": 0, "a": {"b": 1, "c": 2}}, {"seed": 0, "a": {"b": 1, "c": 3}}, ["c: 2 there, 3 here"]),
+        ({"seed": 0}, {"seed": 1}, ["seed: 0 there, 1 here"]),
+        ({"a": {"b": None}}, {"a": {}}, ["a: {'b': None} there, {} here"]),
+        ({"a": {"b": 1}}, {"a": {"b": 1}}, []),
+    ],
+)
+def test_only_what_differs_is_named(
+    stored: dict[str, object], wanted: dict[str, object], expected: list[str]
+) -> None:
+    assert differences(stored, wanted) == expected
