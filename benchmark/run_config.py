@@ -184,10 +184,9 @@ def differences(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     found: list[str] = []
     for key in sorted({*stored, *wanted}):
         there, here = stored.get(key), wanted.get(key)
+        entries: list[str] = []
+        if isinstance(there, Mapping) and isinstance(here, Mapping):
+            entries = differences(there, here)  # none where one lacks what is None in the other
         if there != here:
-            both = isinstance(there, Mapping) and isinstance(here, Mapping)
-            entries = (
-                differences(there, here) if both else []
-            )  # none where one lacks what is None in the other
             found += entries or [f"{key}: {there!r} there, {here!r} here"]
     return found
