@@ -68,6 +68,8 @@ class Line:
     interquartile_mean: Difference
     """What the verdict is about: chosen once for all comparisons, not by which of the numbers is the clearest."""
     mean: Difference
+    last_tests: Difference | None
+    """The mean over each seed's last tests in training too; None where one of them has too few."""
     improvement: Interval
     """Probability that a run of the first method is above a run of the second on a task."""
 
@@ -119,6 +121,7 @@ def _line(pair: Pair) -> Line:
         pair.steps,
         _difference(pair, interquartile_mean),
         _difference(pair, mean),
+        _of_last_tests(pair),
         Interval(probability, *improvement_interval(probability, *seeds)),
     )
 
@@ -128,8 +131,16 @@ def _difference(pair: Pair, statistic: Statistic) -> Difference:
     return Difference(estimate(first, statistic), estimate(second, statistic))
 
 
+def _of_last_tests(pair: Pair) -> Difference | None:
+    first, second = pair.last_scores
+    if first is None or second is None:
+        return None
+    return Difference(estimate(first[:, None], mean), estimate(second[:, None], mean))
+
+
 def _over_families(lines: Sequence[Line]) -> Line:
     probabilities = [line.improvement for line in lines]
+    last_tests = [line.last_tests for line in lines if line.last_tests]
     ends = average_interval(
         [one.value for one in probabilities], [(one.low, one.high) for one in probabilities]
     )
@@ -140,6 +151,7 @@ def _over_families(lines: Sequence[Line]) -> Line:
         None,
         _average([line.interquartile_mean for line in lines]),
         _average([line.mean for line in lines]),
+        _average(last_tests) if len(last_tests) == len(lines) else None,
         Interval(sum(one.value for one in probabilities) / len(lines), *ends),
     )
 

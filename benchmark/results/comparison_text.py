@@ -4,6 +4,7 @@ import math
 import textwrap
 
 from benchmark.results.comparison import Comparison, Difference, Interval, Line
+from benchmark.results.curves import LAST_TESTS
 from benchmark.results.intervals import MINIMUM_SEEDS
 
 WIDTH = 80
@@ -43,12 +44,14 @@ def _block(first: str, second: str, line: Line) -> str:
     tasks = "1 test task" if line.tasks == 1 else f"{line.tasks} test tasks"
     steps = f", {line.steps[0]} and {line.steps[1]} steps" if line.steps else ""
     least = "" if line.steps else "at least "
+    last = [_difference(f"mean, last {LAST_TESTS} tests", line.last_tests)] if line.last_tests else []
     return "\n".join(
         [
             _wrapped(f"{line.name}: {tasks}, {least}{line.seeds[0]} and {line.seeds[1]} seeds{steps}"),
             _difference("interquartile mean", line.interquartile_mean),
             _difference("mean", line.mean),
-            f"  {'probability of improvement':<40}{line.improvement.value:10.2f}{_ends(line.improvement, '.2f')}",
+            *last,
+            f"  {'probability of improvement':<42}{line.improvement.value:10.2f}{_ends(line.improvement, '.2f')}",
             _wrapped(f"  {verdict_text(first, second, line)}"),
         ]
     )
@@ -56,7 +59,7 @@ def _block(first: str, second: str, line: Line) -> str:
 
 def _difference(name: str, found: Difference) -> str:
     values = f"{float(found.first.value):6.1f} against {float(found.second.value):6.1f}"
-    return f"  {name:<18}{values}{'':2}{found.interval.value:+10.1f}{_ends(found.interval, '+.1f')}"
+    return f"  {name:<20}{values}{'':2}{found.interval.value:+10.1f}{_ends(found.interval, '+.1f')}"
 
 
 def _ends(interval: Interval, form: str) -> str:

@@ -3,7 +3,9 @@
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.errors import ResultError
 from benchmark.results.rows import KEY, TEXTS, refuse_non_numbers
@@ -16,6 +18,8 @@ TIMING = [SECONDS, MEMORY, DEVICE]
 """Wall-clock since the run began, evaluations included; the process's peak memory by then; and where it was trained,
 `cpu` or `cuda`: columns of files with a run that has a `timing.csv`, empty at steps that were not timed."""
 PROCESSOR = "cpu"
+LAST_TESTS = 10
+"""Tests at the end of a curve that are averaged over where a single one may be luck."""
 
 
 def run_curve(result: Path, rows: pd.DataFrame) -> pd.DataFrame:
@@ -79,6 +83,25 @@ def with_curve(curves: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
         columns = [*CURVE_KEY, "seed", *POINTS, *REFERENCES, *TIMING]
         new = new[[name for name in columns if name in new]]
     return new.sort_values([*CURVE_KEY, "seed", "step"], kind="stable")
+
+
+def last_scores(curves: pd.DataFrame, rows: pd.DataFrame) -> NDArray[np.float64] | None:
+    """The mean score (seed,) of the last `LAST_TESTS` tests that each seed of a result had while it was trained.
+
+    None where the result is of another context than the curves or of learning on online, or where a curve is not twice
+    as long as that: the mean would reach back to where a method begins.
+    """
+    first = rows.iloc[0]
+    same = (curves[[*CURVE_KEY]] == first[[*CURVE_KEY]]).all(axis=1) & (curves["step"] <= first["steps"])
+    if first["online_steps"]:
+        return None
+    found = []
+    for seed in sorted(rows["seed"].unique()):
+        curve = curves[same & (curves["seed"] == seed)].sort_values("step")
+        if len(curve) < 2 * LAST_TESTS or curve["step"].iloc[-1] != first["steps"]:
+            return None
+        found.append(curve["score"].tail(LAST_TESTS).mean())
+    return np.array(found)
 
 
 def read_curves(path: Path) -> pd.DataFrame:

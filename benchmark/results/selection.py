@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.errors import ResultError, UnknownNameError
 from benchmark.results.board import Board
+from benchmark.results.curves import last_scores
 from benchmark.results.rows import KEY, data_label, score_matrix
 from benchmark.results.statistics import Scores
 from benchmark.results.tables import USUAL_CONTEXT_SIZE, context_label
@@ -47,6 +50,8 @@ class Pair:
     """(seed, task) of either side: the same tasks, but not the same seeds."""
     steps: tuple[int, int]
     """Meta-training steps."""
+    last_scores: tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]
+    """(seed,) means over the last tests in training, of either side; see `curves.last_scores`."""
 
 
 def pairs(board: Board, first: str, second: str, choice: Choice) -> list[Pair]:
@@ -67,7 +72,8 @@ def pairs(board: Board, first: str, second: str, choice: Choice) -> list[Pair]:
     if not common:
         found = {name: rows[kept[rows.index]] for name, rows in all_of.items()}
         raise ResultError(f"nothing to compare ({choice}): {_why_nothing(all_of, found)}")
-    return [_pair(key, (first, groups[0][key]), (second, groups[1][key])) for key in common]
+    curves = pd.concat(board.curves.values()) if board.curves else None
+    return [_pair(key, (first, groups[0][key]), (second, groups[1][key]), curves) for key in common]
 
 
 def _named(everything: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -152,7 +158,10 @@ def _listed(values: Iterable[Any]) -> str:
     return ", ".join([*found[:MOST_LISTED], *more])
 
 
-def _pair(key: tuple[Any, ...], first: tuple[str, pd.DataFrame], second: tuple[str, pd.DataFrame]) -> Pair:
+def _pair(
+    key: tuple[Any, ...], first: tuple[str, pd.DataFrame], second: tuple[str, pd.DataFrame],
+    curves: pd.DataFrame | None,
+) -> Pair:  # fmt: skip
     """Raises ResultError if a name fits several results, or the two were tested on different tasks."""
     values = dict(zip(CONDITIONS, key, strict=True))
     for name, rows in (first, second):
@@ -175,9 +184,11 @@ def _pair(key: tuple[Any, ...], first: tuple[str, pd.DataFrame], second: tuple[s
     }  # fmt: skip
     if values["online_steps"]:
         shared["online steps"] = f"{values['online_steps']:,}"
+    last = [None if curves is None else last_scores(curves, rows) for _, rows in (first, second)]
     return Pair(
         str(values["family"]),
         tuple(shared.items()),
         (score_matrix(first[1]), score_matrix(second[1])),
         (int(first[1]["steps"].iloc[0]), int(second[1]["steps"].iloc[0])),
+        (last[0], last[1]),
     )

@@ -262,5 +262,5 @@ def test_the_verdict_is_a_plain_sentence(middle: float, average: float, sentence
     def ahead(by: float) -> Difference:
         return Difference(*(Estimate(*map(np.array, (value, 1.0, 5.0))) for value in (by, 0.0)))
 
-    line = Line("ant-dir-v1", 3, (3, 4), None, ahead(middle), ahead(average), Interval(0.5, 0.2, 0.8))
+    line = Line("ant-dir-v1", 3, (3, 4), None, ahead(middle), ahead(average), None, Interval(0.5, 0.2, 0.8))
     assert verdict_text("a", "b", line) == sentence
