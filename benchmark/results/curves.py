@@ -92,9 +92,9 @@ def last_scores(curves: pd.DataFrame, rows: pd.DataFrame) -> NDArray[np.float64]
     as long as that: the mean would reach back to where a method begins.
     """
     first = rows.iloc[0]
-    same = (curves[[*CURVE_KEY]] == first[[*CURVE_KEY]]).all(axis=1) & (curves["step"] <= first["steps"])
     if first["online_steps"]:
         return None
+    same = (curves[[*CURVE_KEY]] == first[[*CURVE_KEY]]).all(axis=1) & (curves["step"] <= first["steps"])
     found = []
     for seed in sorted(rows["seed"].unique()):
         curve = curves[same & (curves["seed"] == seed)].sort_values("step")

@@ -72,7 +72,7 @@ def pairs(board: Board, first: str, second: str, choice: Choice) -> list[Pair]:
     if not common:
         found = {name: rows[kept[rows.index]] for name, rows in all_of.items()}
         raise ResultError(f"nothing to compare ({choice}): {_why_nothing(all_of, found)}")
-    curves = pd.concat(board.curves.values()) if board.curves else None
+    curves = pd.concat(board.curves.values(), ignore_index=True) if board.curves else None
     return [_pair(key, (first, groups[0][key]), (second, groups[1][key]), curves) for key in common]
 
 
