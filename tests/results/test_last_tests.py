@@ -93,6 +93,12 @@ def test_contexts_that_were_not_tested_in_training_have_none(
     assert found.families[0].last_tests is None
 
 
+def test_a_test_after_other_adaptation_has_none(tmp_path: Path) -> None:
+    folder = board(tmp_path, settings="adaptation_steps=1")
+    (found,) = compare(read_board(folder), "macaw:settings=adaptation_steps=1", "pearl", Choice())
+    assert found.families[0].last_tests is None
+
+
 def test_learning_on_online_has_none(tmp_path: Path) -> None:
     found = compare(read_board(board(tmp_path, online_steps=10_000)), *METHODS, Choice())
     last = {dict(one.shared).get("online steps"): one.families[0].last_tests for one in found}
